@@ -1,0 +1,105 @@
+"""A cloud: a connection with its name, its rights, and the newest microversions that both sides know."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from pathlib import Path
+
+from keystoneauth1.access import AccessInfo
+from openstack import utils
+from openstack.config import OpenStackConfig
+from openstack.connection import Connection
+
+from decamp.clouds.errors import translated
+
+MICROVERSIONS = {"compute": "2.96", "block_storage": "3.70", "placement": "1.39", "baremetal": "1.90"}
+"""The newest that this code was written for. A service that knows less is spoken to at the newest it knows; features ask `at_least`."""
+
+
+class Cloud:
+    """Safe to share between threads: each thread has a connection of its own, over one session (and so one token)."""
+
+    def __init__(self, name: str, connection: Connection) -> None:
+        self.name = name
+        self._first = connection
+        self._local = threading.local()
+
+    def __repr__(self) -> str:
+        return f"<Cloud {self.name}>"
+
+    @property
+    def connection(self) -> Connection:
+        """openstacksdk's; wrap what you call in `self.calling(...)`."""
+        if not hasattr(self._local, "connection"):
+            self._local.connection = self._with_microversions(
+                Connection(session=self._first.session, config=self._first.config) if hasattr(self, "_used") else self._first
+            )
+            self._used = True
+        return self._local.connection
+
+    def calling(self, what: str):
+        """Context manager that translates errors: `with cloud.calling("list servers"): ...`."""
+        return translated(f"{self.name}: {what}")
+
+    @cached_property
+    def project_id(self) -> str:
+        with self.calling("authenticate"):
+            return self.connection.current_project_id or ""
+
+    @cached_property
+    def user_id(self) -> str:
+        with self.calling("authenticate"):
+            return self.connection.current_user_id or ""
+
+    @cached_property
+    def roles(self) -> frozenset[str]:
+        with self.calling("authenticate"):
+            session = self.connection.session
+            access: AccessInfo = session.auth.get_access(session)  # pyright: ignore
+            return frozenset(access.role_names or ())
+
+    @property
+    def admin(self) -> bool:
+        """Whether the credentials carry the role `admin`: then other projects' things may be read."""
+        return "admin" in self.roles
+
+    def has(self, service_type: str) -> bool:
+        """Whether the catalogue lists the service, under any of its official aliases."""
+        with self.calling("read the catalogue"):
+            return bool(self.connection.endpoint_for(service_type))
+
+    def at_least(self, service: str, microversion: str) -> bool:
+        """Whether `service` (compute, block_storage, placement, baremetal) is spoken to at `microversion` or newer."""
+        used = getattr(self.connection, service).default_microversion
+        return used is not None and _version(used) >= _version(microversion)
+
+    def as_project(self, project_id: str) -> Cloud:
+        """The same user, acting in another project; needs a role there."""
+        if project_id == self.project_id:
+            return self
+        with self.calling(f"act in project {project_id}"):
+            return Cloud(self.name, self.connection.connect_as(project_id=project_id, project_name=None))
+
+    def _with_microversions(self, connection: Connection) -> Connection:
+        for service, newest in MICROVERSIONS.items():
+            if connection.endpoint_for(service.replace("_", "-")) is None:
+                continue
+            adapter = getattr(connection, service)
+            adapter.default_microversion = utils.maximum_supported_microversion(adapter, newest)
+        return connection
+
+
+def connect(name: str, clouds_file: Path | None = None) -> Cloud:
+    """The cloud of that name in clouds.yaml (at `clouds_file`, else on the standard search path). Authenticates lazily.
+
+    Raises BadInput if there is no such entry or it cannot be used.
+    """
+    with translated(name):
+        config = OpenStackConfig(config_files=[str(clouds_file)]) if clouds_file else OpenStackConfig()
+        region = config.get_one(cloud=name)
+        return Cloud(name, Connection(config=region))
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))

@@ -1,0 +1,65 @@
+"""What the SDK raises, told in Decamp's words: by what the operator does next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import requests
+from keystoneauth1 import exceptions as ksa
+from openstack import exceptions as sdk
+
+from decamp.model.errors import BadInput, Changed, Error, Failed, Refused, Unreachable
+
+BUSY = {408, 413, 425, 429, 500, 502, 503, 504}
+"""Statuses after which the same call may succeed later; 413 is how old Nova says that a rate limit was hit."""
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Turn what the SDK raises in the block into one of ours. `where` names the cloud and what was tried: "old: list servers"."""
+    try:
+        yield
+    except Error:
+        raise
+    except (sdk.SDKException, ksa.ClientException, requests.RequestException, OSError) as error:
+        raise translate(error, where) from error
+
+
+def translate(error: Exception, where: str) -> Error:
+    text = _told(error)
+    match error:
+        case sdk.ConfigException() | ksa.MissingRequiredOptions() | ksa.NoMatchingPlugin() | ksa.MissingAuthPlugin():
+            return BadInput(f"{where}: the entry in clouds.yaml cannot be used: {text}")
+        case ksa.Unauthorized():
+            return BadInput(f"{where}: the credentials were not accepted (401). Check the entry in clouds.yaml.")
+        case ksa.ConnectFailure() | ksa.DiscoveryFailure() | ksa.UnknownConnectionError() | ksa.RetriableConnectionFailure():
+            return Unreachable(f"{where}: no answer: {text}")
+        case ksa.EndpointNotFound() | sdk.ServiceDisabledException() | sdk.ServiceDiscoveryException() | sdk.NotSupported():
+            return Unreachable(f"{where}: the service is not in the catalogue, or does not answer: {text}")
+        case sdk.ResourceTimeout() | requests.ConnectionError() | requests.Timeout() | OSError():
+            return Unreachable(f"{where}: no answer: {text}")
+        case sdk.HttpException() | ksa.HttpError():
+            return _by_status(error, where, text)
+        case _:
+            return Failed(f"{where}: {text}")
+
+
+def _by_status(error: sdk.HttpException | ksa.HttpError, where: str, text: str) -> Error:
+    status = getattr(error, "status_code", None) or getattr(error, "http_status", None) or 0
+    if status == 401:
+        return BadInput(f"{where}: the credentials were not accepted (401). Check the entry in clouds.yaml.")
+    if status == 403:
+        return Refused(f"{where}: not allowed with these credentials (403): {text}")
+    if status == 404:
+        return Changed(f"{where}: not there any more (404): {text}")
+    if status in BUSY:
+        return Unreachable(f"{where}: the service cannot answer now ({status}): {text}")
+    return Failed(f"{where}: {status}: {text}")
+
+
+def _told(error: Exception) -> str:
+    """The service's own sentence where there is one, in one line."""
+    details = getattr(error, "details", None)
+    message = details if isinstance(details, str) and details.strip() else str(error)
+    return " ".join(message.split())[:600] or type(error).__name__

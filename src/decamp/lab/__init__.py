@@ -1,0 +1,1 @@
+"""Real OpenStack services on this machine: up, seed, down."""

@@ -1,0 +1,1 @@
+"""The words of Decamp as frozen data: refs, amounts, surveys, plans, ledgers. Nothing here does input or output."""

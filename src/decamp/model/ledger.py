@@ -1,0 +1,25 @@
+"""The ledger: which old ref became which new id, in which run, verified or not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from decamp.model.refs import Ref
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    run: str
+    action: str
+    cloud: str
+    """Name of the old cloud: where `ref` is from."""
+    ref: Ref
+    new_id: str | None
+    adopted: bool = False
+    fingerprint: str | None = None
+    """Of the copy as it was made."""
+    facts: dict[str, Any] = {}
+    made_at: str = ""
+    verified_at: str | None = None
+    removed_at: str | None = None

@@ -1,0 +1,19 @@
+"""The mapping: what of the new cloud stands for what of the old, where only the operator can know."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Old id or unique name -> new id or unique name, for each kind."""
+
+    network: dict[str, str] = {}
+    subnet: dict[str, str] = {}
+    image: dict[str, str] = {}
+    flavor: dict[str, str] = {}
+    volume_type: dict[str, str] = {}
+    project: dict[str, str] = {}
+    keypair: dict[str, str] = {}
+    zone: dict[str, str] = {}
+    """Availability zones have names only."""

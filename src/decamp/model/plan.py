@@ -1,0 +1,219 @@
+"""The plan: what will be done in which order, what will not be done and why, and what it will have cost."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from typing import Any
+
+import msgspec
+
+from decamp.model.refs import Ref
+
+SCHEMA = "decamp.plan/1"
+
+
+class Verb(enum.StrEnum):
+    """Every action's verb. `args` and `changes` of each are described here; `target` is a ref in the old cloud unless it says otherwise."""
+
+    CREATE = "create"
+    """Make a copy of the target in the new cloud. args: resource (the Resource, mapped), manner."""
+    ADOPT = "adopt"
+    """Take an object of the new cloud for the target's copy. args: id, because (mapping | same_content | same_specs | exists), resource."""
+    STOP_SERVER = "stop_server"
+    """Stop the old server, so that its disks are one point in time."""
+    LOCK_SERVER = "lock_server"
+    """Lock the old, stopped server: its copy has taken over, it waits for `confirm` or `undo`."""
+    UNLOCK_SERVER = "unlock_server"
+    """Unlock the old server (undo)."""
+    START_SERVER = "start_server"
+    """Start the old server (undo). args: status, what it was before."""
+    REMOVE = "remove"
+    """Delete an object that has not changed since. args: cloud (old in a confirm, new in an undo), id. `expects` is mandatory."""
+
+    DISABLE_SERVICE = "disable_service"
+    """Cordon: the host's compute service takes no more servers. args: reason."""
+    ENABLE_SERVICE = "enable_service"
+    """Undo the cordon."""
+    LIVE_MIGRATE = "live_migrate"
+    """args: from, to, block_migration."""
+    COLD_MIGRATE = "cold_migrate"
+    """Migrate a stopped server and confirm it. args: from, to."""
+    PROVE_EMPTY = "prove_empty"
+    """No server in any state, no migration in progress, no allocation: proved, else failed."""
+    STOP_COMPUTE = "stop_compute"
+    """Stop nova-compute on the host, in the way that the configuration says."""
+    DELETE_SERVICE = "delete_service"
+    """Delete the compute service and prove that its resource provider is gone."""
+
+    ENROLL = "enroll"
+    """Make the machine known to Ironic. args: machine."""
+    MANAGE = "manage"
+    """Ironic checks the BMC: enroll -> manageable."""
+    INSPECT = "inspect"
+    """Introspect the hardware and compare with what was declared. args: declared."""
+    PROVIDE = "provide"
+    """Clean the node and make it available."""
+    SCALE_OUT = "scale_out"
+    """Raise the role's count in the overcloud's stack. args: stack, parameter, from, to."""
+    JOIN_HOST = "join_host"
+    """Wait until the new machine's compute service is up, mapped, and in Placement with its inventories. args: machine, expected."""
+    CANARY = "canary"
+    """Boot a server on the new host and delete it. args: image, flavor, network."""
+
+
+class Reason(enum.StrEnum):
+    """Why something will not be done. `text` of the refusal says it for this case, and what would help."""
+
+    PCI_DEVICE = "pci_device"
+    ACCELERATOR = "accelerator"
+    CPU_PINNING = "cpu_pinning"
+    NUMA = "numa"
+    ENCRYPTED_MEMORY = "encrypted_memory"
+    LOCKED = "locked"
+    TASK_IN_PROGRESS = "task_in_progress"
+    STATE = "state"
+    RESIZE_UNCONFIRMED = "resize_unconfirmed"
+    POLICY = "policy"
+
+    NO_CAPACITY = "no_capacity"
+    """No host that may take it has room, both sides of a migration held."""
+    NO_HOST = "no_host"
+    """No host satisfies its zone, traits or group, or it is on a host that nobody knows."""
+    HOST_DOWN = "host_down"
+    """Its host does not report: nothing can be migrated off it."""
+    HOST_NOT_FREE = "host_not_free"
+    """The host keeps a server that cannot move, so it stays."""
+    HOST_UNKNOWN = "host_unknown"
+    """No compute host has this name."""
+    SPARE = "spare"
+    """Freeing it would eat the capacity that policy keeps for the failure of hosts."""
+    NO_INVENTORY = "no_inventory"
+    """Placement has no inventory for the host."""
+    GROUP_POLICY = "group_policy"
+    """Its server group allows no place, or asks for its members to move together."""
+    INCOMPLETE = "incomplete"
+    """The survey could not read what is needed to decide."""
+
+    NOT_FOUND = "not_found"
+    UNMAPPED = "unmapped"
+    """The operator has to map it: external, shared or provider networks, volume types, flavors for tenants."""
+    BASE_IMAGE_GONE = "base_image_gone"
+    """The image that the server was booted from is no longer there, so that it cannot be recreated."""
+    NO_CHECKSUM = "no_checksum"
+    UNSUPPORTED = "unsupported"
+    """A feature that this version cannot carry: never dropped in silence."""
+    CONFLICT = "conflict"
+    """An object of that name or address is in the new cloud and differs."""
+    QUOTA = "quota"
+    """The new cloud's quota does not hold it."""
+    UNREADABLE = "unreadable"
+    """Credentials without admin right do not show it."""
+    ENCRYPTED = "encrypted"
+    MULTI_ATTACH = "multi_attach"
+    STACK_OWNED = "stack_owned"
+    """A Heat stack owns it: a later stack delete in the old cloud would take it."""
+    NEEDS_REFUSED = "needs_refused"
+    """Something that it needs is refused."""
+
+    MACHINE_UNKNOWN = "machine_unknown"
+    """No machine of that name in the instackenv file."""
+    MACHINE_ENROLLED = "machine_enrolled"
+    """A node with its MAC or BMC address exists already."""
+    MACHINE_IN_USE = "machine_in_use"
+    """Its old compute service still exists: vacate and quiesce it first."""
+    NODE_STATE = "node_state"
+    """The node is in a provision state from which this cannot be begun."""
+    STACK_STATE = "stack_state"
+    """The overcloud's stack is missing, busy or failed."""
+
+
+class Action(msgspec.Struct, frozen=True, kw_only=True):
+    """One step. Ids are deterministic: `verb/kind/id`, a number after it where one target has several."""
+
+    id: str
+    verb: Verb
+    target: Ref
+    args: dict[str, Any] = {}
+    after: tuple[str, ...] = ()
+    locks: tuple[str, ...] = ()
+    """Names of what no other action may touch meanwhile, such as `host:cmp-001`."""
+    expects: str | None = None
+    """Fingerprint that the target has to have when the action begins; null: nothing is expected."""
+    changes: dict[str, tuple[Any, Any]] = {}
+    """Attribute -> (before, after)."""
+    why: str = ""
+    """For people only."""
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    ref: Ref
+    reason: Reason
+    text: str
+
+
+class MoveGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="verb", tag="move"):
+    project: str
+    servers: tuple[str, ...] = ()
+    """Empty: all of the project's resources."""
+    manner: str = "recreate"
+
+
+class VacateGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="verb", tag="vacate"):
+    hosts: tuple[str, ...] = ()
+    count: int | None = None
+    max: bool = False
+
+
+class ExpandGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="verb", tag="expand"):
+    hosts: tuple[str, ...]
+
+
+class UndoGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="verb", tag="undo"):
+    run: str
+
+
+class ConfirmGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="verb", tag="confirm"):
+    run: str
+
+
+Goal = MoveGoal | VacateGoal | ExpandGoal | UndoGoal | ConfirmGoal
+
+
+class Forecast(msgspec.Struct, frozen=True, kw_only=True):
+    freed_hosts: tuple[str, ...] = ()
+    occupied_hosts: int = 0
+    occupied_hosts_lower_bound: int = 0
+    migrations: int = 0
+    servers: int = 0
+    """Servers moved to the new cloud."""
+    bytes: int = 0
+    bytes_lower_bound: int = 0
+    seconds: float = 0
+    seconds_lower_bound: float = 0
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    schema: str = SCHEMA
+    id: str = ""
+    goal: Goal
+    made_from: dict[str, str]
+    """Cloud, `mapping`, `policy` -> SHA-256 of what was read."""
+    actions: tuple[Action, ...] = ()
+    """In one feasible order; every order that `after` permits is."""
+    refusals: tuple[Refusal, ...] = ()
+    forecast: Forecast = Forecast()
+
+    def sealed(self) -> Plan:
+        """The same plan with its id: the first 16 hex digits of the SHA-256 of all the rest."""
+        return msgspec.structs.replace(as_read(self), id=content_id(self))
+
+
+def as_read(plan: Plan) -> Plan:
+    """As it comes back from its document, so that 0 and 0.0 or lists and tuples make no difference."""
+    return msgspec.json.decode(msgspec.json.encode(plan), type=Plan)
+
+
+def content_id(plan: Plan) -> str:
+    blank = msgspec.structs.replace(as_read(plan), id="")
+    return hashlib.sha256(msgspec.json.encode(blank, order="deterministic")).hexdigest()[:16]

@@ -1,0 +1,59 @@
+"""The interface of a kind: a module with these functions is one. No base class, no behaviour here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+import msgspec
+
+from decamp.clouds import Cloud
+from decamp.model.refs import Ref
+from decamp.model.survey import Resource
+
+
+class Passage(msgspec.Struct, frozen=True, kw_only=True):
+    """The way of one resource from the old cloud to the new."""
+
+    old: Cloud
+    """Acting in the project that owns the resource."""
+    new: Cloud
+    """Acting in the project that its copy will belong to."""
+    ids: Mapping[Ref, str]
+    """Old ref -> id in the new cloud: every ref in `needs` and in `spec` is in it."""
+    mark: str
+    """Goes into the create call (description, metadata, tag or name, as the API allows)."""
+    progress: Callable[[int, int], None]
+    """(done, total) in bytes."""
+    cancelled: Callable[[], bool]
+
+
+class Kind(Protocol):
+    """What the surveys, the planner and the executor know of a kind."""
+
+    NAME: str
+    """Such as `security_group`: the kind in a ref."""
+
+    def export(self, cloud: Cloud, project: str | None) -> Iterable[Resource]:
+        """All of the kind that `project` (null: every project; needs admin) has or may use. Fills `needs`."""
+        ...
+
+    def read(self, cloud: Cloud, id: str) -> Resource | None:
+        """One, in the same form as `export` gives it; null where it is not there."""
+        ...
+
+    def find(self, passage: Passage, resource: Resource) -> str | None:
+        """The id of a copy with this mark that an earlier attempt made, whole and ready; half-made ones are cleaned up."""
+        ...
+
+    def create(self, passage: Passage, resource: Resource) -> str:
+        """Make the copy, wait until it is ready, return its id in the new cloud."""
+        ...
+
+    def verify(self, passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
+        """Differences between what `resource` asks for and what the new cloud has under `id`, a sentence each."""
+        ...
+
+    def remove(self, cloud: Cloud, id: str, expects: str) -> None:
+        """Delete, and wait until it is gone. Nothing to do where it is gone already. Raises Changed if its fingerprint is not `expects`."""
+        ...

@@ -1,0 +1,143 @@
+"""decamp.yaml and the environment, as one typed object: which clouds, the mapping, the policy, the ways to stop and start things."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+from decamp.model.errors import BadInput
+from decamp.model.mapping import Mapping
+from decamp.model.policy import Policy
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Clouds(_Strict):
+    """Names of entries in clouds.yaml."""
+
+    old: str = "old"
+    new: str = "new"
+    undercloud: str = "undercloud"
+
+
+class StopCompute(_Strict):
+    """How nova-compute is stopped on a host of the old cloud."""
+
+    command: tuple[str, ...] = ()
+    """An argument list, never run through a shell; `{host}` stands for the host's name. Exit status 0: it is stopped."""
+    timeout_seconds: float = 120
+
+
+class Canary(_Strict):
+    """What is booted on a new host before it counts: names or ids in the new cloud."""
+
+    image: str
+    flavor: str
+    network: str | None = None
+
+
+class Expand(_Strict):
+    instackenv: Path | None = None
+    stack: str = "overcloud"
+    count_parameter: str = "ComputeCount"
+    resource_class: str = "baremetal"
+    memory_tolerance: float = 0.05
+    """Firmware keeps a little: introspected memory may be this fraction below the declared."""
+    canary: Canary | None = None
+
+
+class Settings(BaseSettings):
+    """Paths in the file are relative to its folder. Every field can be set in the environment: DECAMP_CLOUDS__OLD=prod ..."""
+
+    model_config = SettingsConfigDict(env_prefix="DECAMP_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    clouds: Clouds = Clouds()
+    clouds_file: Path | None = None
+    """null: openstacksdk's standard search path (OS_CLIENT_CONFIG_FILE, ./clouds.yaml, ~/.config/openstack, /etc/openstack)."""
+    state: str | None = None
+    """Database URL of runs and ledger: sqlite:///PATH or postgresql://...; null: sqlite under $XDG_STATE_HOME/decamp."""
+    mapping: dict[str, dict[str, str]] = Field(default_factory=dict)
+    policy: dict[str, Any] = Field(default_factory=dict)
+    stop_compute: StopCompute | None = None
+    expand: Expand = Expand()
+
+    @field_validator("mapping")
+    @classmethod
+    def _mapping_is_known(cls, value: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+        msgspec.convert(value, Mapping)
+        return value
+
+    @field_validator("policy")
+    @classmethod
+    def _policy_is_known(cls, value: dict[str, Any]) -> dict[str, Any]:
+        msgspec.convert(value, Policy)
+        return value
+
+    @property
+    def the_mapping(self) -> Mapping:
+        return msgspec.convert(self.mapping, Mapping)
+
+    @property
+    def the_policy(self) -> Policy:
+        return msgspec.convert(self.policy, Policy)
+
+    @property
+    def state_url(self) -> str:
+        if self.state:
+            return self.state
+        base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+        return f"sqlite:///{base / 'decamp' / 'decamp.sqlite'}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+
+def load(file: Path | None = None) -> Settings:
+    """From `file`, else ./decamp.yaml, else ~/.config/decamp/decamp.yaml, else defaults. Raises BadInput, naming file and field."""
+    path = file or next((p for p in (Path("decamp.yaml"), _user_file()) if p.is_file()), None)
+    if file and not file.is_file():
+        raise BadInput(f"{file}: there is no such configuration file")
+    try:
+        values = YamlConfigSettingsSource(Settings, yaml_file=path)() if path else {}
+        settings = Settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "top level"
+        raise BadInput(f"{path or 'environment'}: {field}: {first['msg']}") from error
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: cannot be read as YAML: {error}") from error
+    except Exception as error:
+        if type(error).__module__.startswith("yaml"):
+            raise BadInput(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        raise
+    return _anchored(settings, path.resolve().parent if path else Path.cwd())
+
+
+def _user_file() -> Path:
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "decamp" / "decamp.yaml"
+
+
+def _anchored(settings: Settings, folder: Path) -> Settings:
+    def absolute(path: Path | None) -> Path | None:
+        return folder / path.expanduser() if path else None
+
+    state = settings.state
+    if state and state.startswith("sqlite:///") and not state.startswith("sqlite:////"):
+        state = f"sqlite:///{folder / state.removeprefix('sqlite:///')}"
+    expand = settings.expand.model_copy(update={"instackenv": absolute(settings.expand.instackenv)})
+    return settings.model_copy(update={"clouds_file": absolute(settings.clouds_file), "expand": expand, "state": state})
