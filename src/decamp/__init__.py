@@ -1,1 +1,3 @@
-"""Decamp empties an old OpenStack cloud into a new one: its workloads first, its hardware after them."""
+"""Decamp empties an old OpenStack cloud into a new one, machine by machine: its workloads first, its hardware after them."""
+
+__version__ = "0.1.0"

@@ -1,1 +1,54 @@
-"""."""
+"""From configuration to real objects: the only file that chooses adapters."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from decamp import hosts, resources
+from decamp.clouds import Cloud, connect
+from decamp.hosts.machines import load_instackenv
+from decamp.model.effects import Performer
+from decamp.model.errors import BadInput
+from decamp.model.machines import Machine
+from decamp.model.plan import Verb
+from decamp.run.engine import Engine
+from decamp.settings import Settings
+
+ROLES = ("old", "new", "undercloud")
+
+
+class Place:
+    """One deployment of Decamp: its settings, and what is opened from them when it is first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._clouds: dict[str, Cloud] = {}
+
+    def cloud(self, word: str) -> Cloud:
+        """`old`, `new`, `undercloud`, or the name of any entry in clouds.yaml."""
+        name = getattr(self.settings.clouds, word) if word in ROLES else word
+        if name not in self._clouds:
+            self._clouds[name] = connect(name, self.settings.clouds_file)
+        return self._clouds[name]
+
+    def is_undercloud(self, word: str) -> bool:
+        return word in {"undercloud", self.settings.clouds.undercloud}
+
+    @cached_property
+    def machines(self) -> dict[str, Machine]:
+        """By name. Raises BadInput where the configuration names no instackenv file."""
+        path = self.settings.expand.instackenv
+        if path is None:
+            raise BadInput("The configuration names no instackenv file: set expand.instackenv in decamp.yaml")
+        return load_instackenv(path)
+
+    def performers(self) -> dict[Verb, Performer]:
+        """Those of a move, which tenants may use too, and those of hosts and machines. None opens a connection before it is used."""
+        return {
+            **resources.performers(self.cloud("old"), self.cloud("new")),
+            **hosts.performers(self.cloud("old"), self.cloud("new"), self.cloud("undercloud"), settings=self.settings),
+        }
+
+    @cached_property
+    def engine(self) -> Engine:
+        return Engine(self.settings.state_url, self.performers(), policy=self.settings.the_policy)

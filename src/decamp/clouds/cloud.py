@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
@@ -18,11 +19,12 @@ MICROVERSIONS = {"compute": "2.96", "block_storage": "3.70", "placement": "1.39"
 
 
 class Cloud:
-    """Safe to share between threads: each thread has a connection of its own, over one session (and so one token)."""
+    """Opened at first use. Safe to share between threads: each has a connection of its own, over one session (and so one token)."""
 
-    def __init__(self, name: str, connection: Connection) -> None:
+    def __init__(self, name: str, opened: Callable[[], Connection]) -> None:
         self.name = name
-        self._first = connection
+        self._open = opened
+        self._opening = threading.Lock()
         self._local = threading.local()
 
     def __repr__(self) -> str:
@@ -32,11 +34,15 @@ class Cloud:
     def connection(self) -> Connection:
         """openstacksdk's; wrap what you call in `self.calling(...)`."""
         if not hasattr(self._local, "connection"):
-            self._local.connection = self._with_microversions(
-                Connection(session=self._first.session, config=self._first.config) if hasattr(self, "_used") else self._first
-            )
-            self._used = True
+            with self._opening, translated(self.name):
+                first = self._first
+            with self.calling("read the versions of its services"):
+                self._local.connection = _with_microversions(Connection(session=first.session, config=first.config))
         return self._local.connection
+
+    @cached_property
+    def _first(self) -> Connection:
+        return self._open()
 
     def calling(self, what: str):
         """Context manager that translates errors: `with cloud.calling("list servers"): ...`."""
@@ -78,27 +84,28 @@ class Cloud:
         """The same user, acting in another project; needs a role there."""
         if project_id == self.project_id:
             return self
-        with self.calling(f"act in project {project_id}"):
-            return Cloud(self.name, self.connection.connect_as(project_id=project_id, project_name=None))
-
-    def _with_microversions(self, connection: Connection) -> Connection:
-        for service, newest in MICROVERSIONS.items():
-            if connection.endpoint_for(service.replace("_", "-")) is None:
-                continue
-            adapter = getattr(connection, service)
-            adapter.default_microversion = utils.maximum_supported_microversion(adapter, newest)
-        return connection
+        return Cloud(self.name, lambda: self.connection.connect_as(project_id=project_id, project_name=None))
 
 
 def connect(name: str, clouds_file: Path | None = None) -> Cloud:
-    """The cloud of that name in clouds.yaml (at `clouds_file`, else on the standard search path). Authenticates lazily.
+    """The cloud of that name in clouds.yaml (at `clouds_file`, else on the standard search path).
 
-    Raises BadInput if there is no such entry or it cannot be used.
+    The file is read at first use, which raises BadInput if there is no such entry or it cannot be used.
     """
-    with translated(name):
+
+    def opened() -> Connection:
         config = OpenStackConfig(config_files=[str(clouds_file)]) if clouds_file else OpenStackConfig()
-        region = config.get_one(cloud=name)
-        return Cloud(name, Connection(config=region))
+        return Connection(config=config.get_one(cloud=name))
+
+    return Cloud(name, opened)
+
+
+def _with_microversions(connection: Connection) -> Connection:
+    for service, newest in MICROVERSIONS.items():
+        if connection.endpoint_for(service.replace("_", "-")) is not None:
+            adapter = getattr(connection, service)
+            adapter.default_microversion = utils.maximum_supported_microversion(adapter, newest)
+    return connection
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -159,6 +159,9 @@ class MoveGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="verb", tag=
     manner: str = "recreate"
 
 
+MANNERS = ("recreate", "snapshot")
+
+
 class VacateGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="verb", tag="vacate"):
     hosts: tuple[str, ...] = ()
     count: int | None = None

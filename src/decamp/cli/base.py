@@ -1,0 +1,120 @@
+"""What the verbs share: the configuration, documents by path, errors as sentences, a question before anything is touched."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from cliff.command import Command as CliffCommand
+from cliff.lister import Lister as CliffLister
+from rich.console import Console
+
+from decamp import files, settings
+from decamp.model.errors import BadInput, Error
+from decamp.model.plan import Plan
+from decamp.model.survey import Survey
+from decamp.settings import Settings
+
+
+class Spoken:
+    """Mixed into cliff's commands: every error of ours is one sentence on stderr and an exit status, never a traceback."""
+
+    app: Any
+    exit_code = 0
+    """What a verb that went through, but found something, ends with."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)  # type: ignore[misc]
+        parser.add_argument("--config", type=Path, metavar="FILE", default=None, dest="own_config", help=argparse.SUPPRESS)
+        return parser
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        self._config = parsed_args.own_config or self.app.options.config
+        try:
+            return super().run(parsed_args) or self.exit_code  # type: ignore[misc]
+        except Error as error:
+            self.complain(error)
+            return error.exit_code
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            if self.app.options.debug:
+                raise
+            self.err.print(
+                f"[red]error:[/] a mistake in Decamp: {type(error).__name__}: {error}. Say --debug for the details, and please report it.",
+                highlight=False,
+            )
+            return 1
+
+    def complain(self, error: Error) -> None:
+        self.err.print("[red]error:[/]", error.message, highlight=False, soft_wrap=True)
+
+    @property
+    def settings(self) -> Settings:
+        if not hasattr(self, "_settings"):
+            self._settings = settings.load(self._config)
+        return self._settings
+
+    @property
+    def out(self) -> Console:
+        return Console(file=self.app.stdout, highlight=False, soft_wrap=True)
+
+    @property
+    def err(self) -> Console:
+        """For progress and messages, so that stdout holds only what was asked for."""
+        return Console(file=self.app.stderr, highlight=False)
+
+    def ask(self, question: str, *, yes: bool) -> None:
+        """Go on if the person agrees. Raises BadInput where nobody can be asked, and the person's refusal as one too."""
+        if yes:
+            return
+        if not sys.stdin.isatty():
+            raise BadInput("There is nobody to ask: say --yes to go on without a question.")
+        self.err.print(f"{question} [bold]\\[y/N][/] ", end="")
+        if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+            raise BadInput("Not done: you did not say yes. Nothing was touched.")
+
+
+class Command(Spoken, CliffCommand):
+    """A verb that does something."""
+
+
+class Lister(Spoken, CliffLister):
+    """A verb that prints a table, or the same as json, yaml, csv or plain values."""
+
+    @property
+    def _as_table(self) -> bool:
+        return isinstance(self.formatter, type(self._formatter_plugins["table"].obj))
+
+    def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Iterable[Any]) -> int:
+        if self._as_table:
+            self.before_table(parsed_args)
+        result = super().produce_output(parsed_args, column_names, data)
+        if self._as_table:
+            self.after_table(parsed_args)
+        return result
+
+    def before_table(self, parsed_args: argparse.Namespace) -> None:
+        """What people read above the table."""
+
+    def after_table(self, parsed_args: argparse.Namespace) -> None:
+        """What people read below it."""
+
+
+def survey_option(parser: argparse.ArgumentParser, option: str, cloud: str) -> None:
+    parser.add_argument(option, type=Path, metavar="FILE", help=f"a survey of the {cloud} cloud, in place of asking it")
+
+
+def read_survey(path: Path | None) -> Survey | None:
+    return files.read_survey(path) if path else None
+
+
+def plan_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("plan", type=Path, metavar="PLAN", help="a plan's file, made by `decamp plan`")
+
+
+def read_plan(path: Path) -> Plan:
+    return files.read_plan(path)

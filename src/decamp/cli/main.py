@@ -1,0 +1,54 @@
+"""`decamp`: the program, its global options, and how it ends."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+from cliff.app import App
+from cliff.commandmanager import CommandManager
+
+from decamp import __version__
+
+
+class Decamp(App):
+    """What every verb shares."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            description="Empty an old OpenStack cloud into a new one: its workloads first, its hardware after them.",
+            version=__version__,
+            command_manager=CommandManager("decamp.commands", convert_underscores=True),
+            deferred_help=True,
+        )
+
+    def build_option_parser(self, description: str | None, version: str | None, **_: object) -> argparse.ArgumentParser:
+        parser = super().build_option_parser(description, version)
+        parser.add_argument(
+            "--config",
+            type=Path,
+            metavar="FILE",
+            help="decamp.yaml to use (default: ./decamp.yaml, else ~/.config/decamp/decamp.yaml)",
+        )
+        return parser
+
+    def configure_logging(self) -> None:
+        """Messages go to stderr; libraries speak only with --debug."""
+        super().configure_logging()
+        if not self.options.debug:
+            for library in ("openstack", "keystoneauth", "stevedore", "urllib3", "dbos", "sqlalchemy"):
+                logging.getLogger(library).setLevel(logging.CRITICAL)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command. Exit status: 0 done, 1 failed, 2 bad usage or input, 3 refused, 4 changed, 5 unreachable, 130 interrupted."""
+    os.environ.setdefault("CLIFF_FIT_WIDTH", "1")
+    argv = sys.argv[1:] if argv is None else argv
+    return Decamp().run(argv or ["--help"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""`decamp plan vacate`: which hosts of the old cloud can be freed, and where their servers go meanwhile."""
+
+from __future__ import annotations
+
+import argparse
+
+from decamp import app
+from decamp.cli.base import read_survey, survey_option
+from decamp.cli.planning import PlanLister
+from decamp.model.plan import Plan, VacateGoal
+
+
+class PlanVacate(PlanLister):
+    """Plan to free compute hosts of the old cloud by migrating their servers to the others"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument("--max", action="store_true", help="free as many hosts as possible (default)")
+        which.add_argument("--hosts", type=_count, metavar="N", help="free N hosts")
+        which.add_argument("--host", action="append", default=[], metavar="H", help="free this host; repeat for several")
+        survey_option(parser, "--survey", "old")
+        survey_option(parser, "--old", "old")
+        return parser
+
+    def plan(self, parsed_args: argparse.Namespace) -> Plan:
+        goal = VacateGoal(
+            hosts=tuple(parsed_args.host),
+            count=parsed_args.hosts,
+            max=parsed_args.hosts is None and not parsed_args.host,
+        )
+        with self.working("surveying") as report:
+            return app.plan_vacate(self.place, goal, old=read_survey(parsed_args.survey or parsed_args.old), report=report)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number

@@ -1,0 +1,101 @@
+"""What the `plan` verbs and `show` share: a plan as a table, with what it says about itself above and below."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from decamp import files
+from decamp.cli.base import Lister
+from decamp.cli.words import amount_of_bytes, duration, plural
+from decamp.model.plan import Action, Plan, Verb
+
+COLUMNS = ("#", "", "Action", "Target", "Change", "Why")
+SYMBOLS = {Verb.REMOVE: "-", Verb.DELETE_SERVICE: "-", Verb.CREATE: "+", Verb.ENROLL: "+", Verb.SCALE_OUT: "+", Verb.ADOPT: "="}
+"""+ made, - deleted, = taken as it is; ~ changed is the rest."""
+
+
+class PlanTable(Lister):
+    """Prints a plan."""
+
+    exit_code = 0
+
+    def planned(self, parsed_args: argparse.Namespace) -> Plan:
+        raise NotImplementedError
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+        self.the_plan = self.planned(parsed_args)
+        return COLUMNS, [_row(number, action) for number, action in enumerate(self.the_plan.actions, 1)]
+
+    def before_table(self, parsed_args: argparse.Namespace) -> None:
+        plan = self.the_plan
+        self.out.print(f"[bold]Plan {plan.id}[/]: {sentence(plan)}")
+
+    def after_table(self, parsed_args: argparse.Namespace) -> None:
+        plan = self.the_plan
+        if plan.refusals:
+            self.out.print(f"\n[bold yellow]Refused[/] ({len(plan.refusals)}):")
+            for refusal in plan.refusals:
+                self.out.print(f"  [yellow]{refusal.reason}[/]  {refusal.ref}: ", end="")
+                self.out.print(refusal.text, markup=False)
+        for line in forecast(plan):
+            self.out.print(line, markup=False)
+
+
+class PlanLister(PlanTable):
+    """Makes a plan, writes it where it is told to, and prints it. Ends with 3 where nothing can be done."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("-o", "--output", type=Path, metavar="PLAN", help="file to write the plan to (.json or .json.zst)")
+        return parser
+
+    def plan(self, parsed_args: argparse.Namespace) -> Plan:
+        raise NotImplementedError
+
+    def planned(self, parsed_args: argparse.Namespace) -> Plan:
+        plan = self.plan(parsed_args)
+        if plan.refusals and not plan.actions:
+            self.exit_code = 3
+        if parsed_args.output:
+            files.write(plan, parsed_args.output)
+        return plan
+
+    def after_table(self, parsed_args: argparse.Namespace) -> None:
+        super().after_table(parsed_args)
+        if parsed_args.output and self.the_plan.actions:
+            self.out.print(f"\nWritten to {parsed_args.output}. Next: decamp apply {parsed_args.output}", markup=False)
+
+
+def sentence(plan: Plan) -> str:
+    """What the plan is for."""
+    goal = plan.goal.__class__.__name__.removesuffix("Goal").lower()
+    return f"{goal}, {plural(len(plan.actions), 'action')}, {plural(len(plan.refusals), 'refusal')}"
+
+
+def forecast(plan: Plan) -> list[str]:
+    """The plan's forecast in words, only what there is to say."""
+    told = plan.forecast
+    lines: list[str] = []
+    if told.freed_hosts:
+        lines.append(f"Frees {plural(len(told.freed_hosts), 'host')}: {', '.join(told.freed_hosts)}.")
+    if told.occupied_hosts:
+        bound = f" (no plan can do with fewer than {told.occupied_hosts_lower_bound})" if told.occupied_hosts_lower_bound else ""
+        lines.append(f"Hosts that stay occupied: {told.occupied_hosts}{bound}.")
+    moves = [plural(told.migrations, "migration")] if told.migrations else []
+    moves += [f"{plural(told.servers, 'server')} to the new cloud"] if told.servers else []
+    moves += [amount_of_bytes(told.bytes)] if told.bytes else []
+    moves += [f"about {duration(told.seconds)}"] if told.seconds else []
+    if moves:
+        lines.append(f"Moves: {', '.join(moves)}.")
+    return ["", *lines] if lines else []
+
+
+def _row(number: int, action: Action) -> tuple[Any, ...]:
+    changes = ", ".join(f"{name}: {_told(before)} -> {_told(after)}" for name, (before, after) in action.changes.items())
+    return number, SYMBOLS.get(action.verb, "~"), action.verb.value, str(action.target), changes, action.why
+
+
+def _told(value: Any) -> str:
+    return "none" if value is None else str(value)
