@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
-import zstandard
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 from decamp.model.documents import decode_plan, decode_survey, encode
 from decamp.model.errors import BadInput
@@ -28,7 +32,7 @@ def write(document: Survey | Plan, path: Path) -> None:
     """Replaces `path` in one step, readable by its owner alone. Raises BadInput where that cannot be done."""
     data = encode(document)
     if path.suffix == ".zst":
-        data = zstandard.ZstdCompressor(level=3).compress(data)
+        data = zstd.compress(data)
     try:
         handle, scratch = tempfile.mkstemp(dir=path.resolve().parent, prefix=f".{path.name}.")
         try:
@@ -52,6 +56,6 @@ def _read(path: Path) -> bytes:
     if path.suffix != ".zst":
         return data
     try:
-        return zstandard.ZstdDecompressor().decompressobj().decompress(data)
-    except zstandard.ZstdError as error:
+        return zstd.decompress(data)
+    except zstd.ZstdError as error:
         raise BadInput(f"{path}: not whole zstd data: {error}") from error

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from cliff.command import Command as CliffCommand
 from cliff.lister import Lister as CliffLister
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from decamp import files, settings
+from decamp.bootstrap import Place
 from decamp.model.errors import BadInput, Error
 from decamp.model.plan import Plan
 from decamp.model.survey import Survey
-from decamp.settings import Settings
+from decamp.surveying import Report
 
 
 class Spoken:
@@ -52,11 +56,23 @@ class Spoken:
     def complain(self, error: Error) -> None:
         self.err.print("[red]error:[/]", error.message, highlight=False, soft_wrap=True)
 
-    @property
-    def settings(self) -> Settings:
-        if not hasattr(self, "_settings"):
-            self._settings = settings.load(self._config)
-        return self._settings
+    @cached_property
+    def place(self) -> Place:
+        """What the configuration describes; read when it is first needed, so that `show` needs none."""
+        return Place(settings.load(self._config))
+
+    @contextmanager
+    def working(self, title: str) -> Iterator[Report]:
+        """A progress bar on stderr for as long as the block lasts; silent where stderr is no terminal."""
+        with Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=self.err, transient=True
+        ) as bar:
+            task = bar.add_task(title, total=None)
+
+            def report(done: int, total: int, part: str) -> None:
+                bar.update(task, completed=done, total=total, description=f"{title}: {part}")
+
+            yield report
 
     @property
     def out(self) -> Console:

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from cliff.app import App
 from cliff.commandmanager import CommandManager
@@ -25,8 +26,10 @@ class Decamp(App):
             deferred_help=True,
         )
 
-    def build_option_parser(self, description: str | None, version: str | None, **_: object) -> argparse.ArgumentParser:
-        parser = super().build_option_parser(description, version)
+    def build_option_parser(
+        self, description: str | None, version: str | None, argparse_kwargs: dict[str, Any] | None = None
+    ) -> argparse.ArgumentParser:
+        parser = super().build_option_parser(description, version, argparse_kwargs)
         parser.add_argument(
             "--config",
             type=Path,

@@ -21,7 +21,7 @@ class PlanMove(PlanLister):
             "--manner",
             choices=MANNERS,
             default="recreate",
-            help="recreate: from the same base image, root disks start fresh; snapshot: with the contents of the root disks (default: recreate)",
+            help="recreate: from the same base image, root disks start fresh; snapshot: with the root disks' contents (default: recreate)",
         )
         survey_option(parser, "--old", "old")
         survey_option(parser, "--new", "new")
