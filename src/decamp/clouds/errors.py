@@ -22,7 +22,7 @@ def translated(where: str) -> Iterator[None]:
         yield
     except Error:
         raise
-    except (sdk.SDKException, ksa.ClientException, requests.RequestException, OSError) as error:
+    except (sdk.SDKException, ksa.ClientException, requests.RequestException, ConnectionError, TimeoutError) as error:
         raise translate(error, where) from error
 
 
@@ -37,10 +37,10 @@ def translate(error: Exception, where: str) -> Error:
             return Unreachable(f"{where}: no answer: {text}")
         case ksa.EndpointNotFound() | sdk.ServiceDisabledException() | sdk.ServiceDiscoveryException() | sdk.NotSupported():
             return Unreachable(f"{where}: the service is not in the catalogue, or does not answer: {text}")
-        case sdk.ResourceTimeout() | requests.ConnectionError() | requests.Timeout() | OSError():
-            return Unreachable(f"{where}: no answer: {text}")
         case sdk.HttpException() | ksa.HttpError():
             return _by_status(error, where, text)
+        case sdk.ResourceTimeout() | requests.RequestException() | ConnectionError() | TimeoutError():
+            return Unreachable(f"{where}: no answer: {text}")
         case _:
             return Failed(f"{where}: {text}")
 

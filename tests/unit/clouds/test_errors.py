@@ -1,0 +1,56 @@
+import pytest
+import requests
+from keystoneauth1 import exceptions as ksa
+from openstack import exceptions as sdk
+
+from decamp.clouds import translated
+from decamp.model.errors import BadInput, Changed, Error, Failed, Refused, Unreachable
+
+
+def http(status: int, details: str) -> sdk.HttpException:
+    response = requests.Response()
+    response.status_code = status
+    return sdk.HttpException(message="told", response=response, details=details)
+
+
+@pytest.mark.parametrize(
+    ("raised", "ours"),
+    [
+        (http(401, "no"), BadInput),
+        (http(403, "policy"), Refused),
+        (http(404, "gone"), Changed),
+        (http(409, "in use"), Failed),
+        (http(400, "bad"), Failed),
+        (http(429, "slow down"), Unreachable),
+        (http(500, "oops"), Unreachable),
+        (http(503, "later"), Unreachable),
+        (ksa.Unauthorized("no"), BadInput),
+        (ksa.ConnectFailure("refused"), Unreachable),
+        (ksa.EndpointNotFound("none"), Unreachable),
+        (ksa.MissingRequiredOptions([]), BadInput),
+        (sdk.ConfigException("Cloud x was not found."), BadInput),
+        (sdk.ResourceTimeout("slow"), Unreachable),
+        (requests.exceptions.ChunkedEncodingError("cut"), Unreachable),
+        (ConnectionResetError("reset"), Unreachable),
+        (sdk.ResourceFailure("went to ERROR"), Failed),
+    ],
+)
+def test_what_the_sdk_raises_becomes_what_the_operator_does_next(raised: Exception, ours: type[Error]) -> None:
+    with pytest.raises(ours, match=r"^old: list servers: ") as caught, translated("old: list servers"):
+        raise raised
+    assert type(caught.value) is ours
+
+
+def test_the_service_s_own_sentence_is_kept_in_one_line() -> None:
+    with pytest.raises(Failed, match="Quota exceeded for cores: asked 2, 0 left"), translated("new: create"):
+        raise http(409, "Quota exceeded\n  for cores:   asked 2, 0 left")
+
+
+def test_our_own_errors_pass_untouched() -> None:
+    with pytest.raises(Refused, match=r"^no$"), translated("old: x"):
+        raise Refused("no")
+
+
+def test_mistakes_in_our_code_are_not_dressed_up() -> None:
+    with pytest.raises(KeyError), translated("old: x"):
+        raise KeyError("x")
