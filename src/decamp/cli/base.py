@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cliff.command import Command as CliffCommand
 from cliff.lister import Lister as CliffLister
@@ -16,11 +16,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from decamp import files, settings
-from decamp.bootstrap import Place
 from decamp.model.errors import BadInput, Error
 from decamp.model.plan import Plan
 from decamp.model.survey import Survey
-from decamp.surveying import Report
+
+if TYPE_CHECKING:
+    from decamp.bootstrap import Place
+    from decamp.surveying import Report
 
 
 class Spoken:
@@ -58,7 +60,9 @@ class Spoken:
 
     @cached_property
     def place(self) -> Place:
-        """What the configuration describes; read when it is first needed, so that `show` needs none."""
+        """What the configuration describes. Read, and the SDK imported, when it is first needed: `show` needs neither."""
+        from decamp.bootstrap import Place
+
         return Place(settings.load(self._config))
 
     @contextmanager

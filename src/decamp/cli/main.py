@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,15 @@ from cliff.app import App
 from cliff.commandmanager import CommandManager
 
 from decamp import __version__
+from decamp.cli.verbs import VERBS
+
+
+class Verbs(CommandManager):
+    """The table of verbs: each module is imported when its verb is said, so that `decamp runs` does not wait for the rest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.commands = {name: EntryPoint(name, where, "decamp") for name, where in VERBS.items()}
 
 
 class Decamp(App):
@@ -22,7 +32,7 @@ class Decamp(App):
         super().__init__(
             description="Empty an old OpenStack cloud into a new one: its workloads first, its hardware after them.",
             version=__version__,
-            command_manager=CommandManager("decamp.commands", convert_underscores=True),
+            command_manager=Verbs(),
             deferred_help=True,
         )
 
