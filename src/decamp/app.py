@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 
 from decamp import surveying
 from decamp.bootstrap import ROLES, Place
 from decamp.model.documents import sha256
-from decamp.model.errors import BadInput, Bug
-from decamp.model.plan import ConfirmGoal, ExpandGoal, MoveGoal, Plan, UndoGoal, VacateGoal
+from decamp.model.errors import BadInput, Bug, Refused
+from decamp.model.ledger import Entry
+from decamp.model.plan import ExpandGoal, MoveGoal, Plan, VacateGoal
+from decamp.model.run import ActionReport, RunReport, RunState, RunSummary
 from decamp.model.survey import Survey
-from decamp.planning.confirm import plan_confirm
+from decamp.planning.confirm import plan_confirm as confirm
 from decamp.planning.expand import plan_expand as expand
 from decamp.planning.move import plan_move as move
 from decamp.planning.replay import Violation, replay
-from decamp.planning.undo import plan_undo
+from decamp.planning.undo import plan_undo as undo
 from decamp.planning.vacate import plan_vacate as vacate
+from decamp.run.runs import Runs
 from decamp.surveying import Report
+
+OnEvent = Callable[[ActionReport], None]
 
 
 def survey(place: Place, word: str, *, project: str | None, report: Report) -> Survey:
@@ -52,7 +58,7 @@ def plan_move(
         mapping,
         goal=goal,
         made_from={"old": sha256(old), "new": sha256(new), "mapping": sha256(mapping)},
-        earlier=place.ledger_of(old.cloud),
+        ledger=_ledger(place),
     )
     return _proved(plan, {"old": old, "new": new})
 
@@ -94,17 +100,90 @@ def check(place: Place, plan: Plan, given: Mapping[str, Survey | None], *, repor
     return replay(plan, surveys)
 
 
-def undo(place: Place, run: str) -> Plan:
+def plan_undo(place: Place, run: str) -> Plan:
     """The plan that takes back what a run made."""
-    made = place.engine.plan_of(run)
-    if isinstance(made.goal, UndoGoal | ConfirmGoal):
-        raise BadInput(f"run {run} is itself an {made.goal.__class__.__name__.removesuffix('Goal').lower()}: it cannot be undone")
-    return plan_undo(made, place.engine.ledger.entries(run=run), run)
+    with place.runs() as runs:
+        run = _over(runs, run, "undone")
+        return undo(runs.plan(run), runs.ledger.entries(run), run)
 
 
-def confirm(place: Place, run: str) -> Plan:
+def plan_confirm(place: Place, run: str) -> Plan:
     """The plan that deletes in the old cloud what a run has copied and verified."""
-    return plan_confirm(place.engine.plan_of(run), place.engine.ledger.entries(run=run), run)
+    with place.runs() as runs:
+        run = _over(runs, run, "confirmed")
+        return confirm(runs.plan(run), runs.ledger.entries(run), run)
+
+
+def apply(
+    place: Place, plan: Plan, *, concurrency: int | None, allow_refusals: bool, begun: Callable[[str], None], on_event: OnEvent
+) -> RunReport:
+    """Apply the plan, durably; `begun` is told the run's id. Returns when the run is over.
+
+    Raises Refused for a plan with refusals unless they are allowed, or where a run of it goes on; Changed where it was applied already.
+    """
+    if plan.refusals and not allow_refusals:
+        raise Refused(
+            f"Plan {plan.id} leaves out {len(plan.refusals)} things that it was asked for (`decamp show` lists them): "
+            "change what stands in their way and plan again, or apply the rest with --allow-refusals"
+        )
+    with place.engine() as engine:
+        run = engine.begin(plan, concurrency=concurrency or place.settings.the_policy.concurrency)
+        begun(run)
+        return engine.wait(run, on_event)
+
+
+def resume(place: Place, run: str, *, on_event: OnEvent) -> RunReport:
+    """Go on with a run that was interrupted, failed or cancelled. Returns when it is over."""
+    with place.runs() as runs:
+        run = runs.resolve(run)
+    with place.engine() as engine:
+        engine.resume(run)
+        return engine.wait(run, on_event)
+
+
+def work(place: Place, stop: threading.Event) -> None:
+    """Take actions of every run in the state database until `stop` is set."""
+    with place.engine() as engine:
+        engine.serve(stop)
+
+
+def cancel(place: Place, run: str) -> RunState:
+    """Ask a run to stop at the next safe point. Raises Refused where it is over."""
+    with place.runs() as runs:
+        return runs.cancel(runs.resolve(run))
+
+
+def list_runs(place: Place) -> tuple[RunSummary, ...]:
+    """Newest first."""
+    with place.runs() as runs:
+        return runs.all()
+
+
+def status(place: Place, run: str) -> RunReport:
+    with place.runs() as runs:
+        return runs.report(runs.resolve(run))
+
+
+def watch(place: Place, run: str, on_event: OnEvent) -> RunReport:
+    """Follow a run that another process works on, until it is over or nobody works on it."""
+    with place.runs() as runs:
+        return runs.watch(runs.resolve(run), on_event)
+
+
+def _over(runs: Runs, run: str, verb: str) -> str:
+    run = runs.resolve(run)
+    report = runs.report(run)
+    if report.goal["verb"] in {"undo", "confirm"}:
+        raise BadInput(f"run {run} is itself a run of `decamp {report.goal['verb']}`: it cannot be {verb}")
+    if report.state in {RunState.RUNNING, RunState.INTERRUPTED}:
+        raise Refused(f"run {run} is {report.state}: resume it, or cancel it and wait; then it can be {verb}")
+    return run
+
+
+def _ledger(place: Place) -> tuple[Entry, ...]:
+    """What earlier runs have made or adopted in the new cloud, and what is still there."""
+    with place.runs() as runs:
+        return tuple(entry for summary in runs.all() for entry in runs.ledger.entries(summary.id))
 
 
 def _proved(plan: Plan, surveys: Mapping[str, Survey]) -> Plan:

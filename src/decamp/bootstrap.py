@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from decamp import hosts, resources
 from decamp.clouds import Cloud, connect
@@ -11,8 +12,11 @@ from decamp.model.effects import Performer
 from decamp.model.errors import BadInput
 from decamp.model.machines import Machine
 from decamp.model.plan import Verb
-from decamp.run.engine import Engine
+from decamp.run.runs import Runs, open_runs
 from decamp.settings import Settings
+
+if TYPE_CHECKING:
+    from decamp.run.engine import Engine
 
 ROLES = ("old", "new", "undercloud")
 
@@ -49,6 +53,12 @@ class Place:
             **hosts.performers(self.cloud("old"), self.cloud("new"), self.cloud("undercloud"), settings=self.settings),
         }
 
-    @cached_property
+    def runs(self) -> Runs:
+        """The state database, for reading and cancelling; a context manager. Needs neither clouds nor DBOS."""
+        return open_runs(self.settings.state_url)
+
     def engine(self) -> Engine:
-        return Engine(self.settings.state_url, self.performers(), policy=self.settings.the_policy)
+        """What applies plans; a context manager, for one use. Importing DBOS takes most of a second, so it is done here."""
+
+        clouds = self.settings.clouds
+        return Engine(self.settings.state_url, self.performers(), old=clouds.old, new=clouds.new)

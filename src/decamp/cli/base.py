@@ -138,3 +138,14 @@ def plan_argument(parser: argparse.ArgumentParser) -> None:
 
 def read_plan(path: Path) -> Plan:
     return files.read_plan(path)
+
+
+def run_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a run's id, or the beginning of it (`decamp runs` lists them)")
+
+
+def at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from decamp import app
-from decamp.cli.base import read_survey, survey_option
+from decamp.cli.base import at_least_one, read_survey, survey_option
 from decamp.cli.planning import PlanLister
 from decamp.model.plan import Plan, VacateGoal
 
@@ -17,7 +17,7 @@ class PlanVacate(PlanLister):
         parser = super().get_parser(prog_name)
         which = parser.add_mutually_exclusive_group()
         which.add_argument("--max", action="store_true", help="free as many hosts as possible (default)")
-        which.add_argument("--hosts", type=_count, metavar="N", help="free N hosts")
+        which.add_argument("--hosts", type=at_least_one, metavar="N", help="free N hosts")
         which.add_argument("--host", action="append", default=[], metavar="H", help="free this host; repeat for several")
         survey_option(parser, "--survey", "old")
         survey_option(parser, "--old", "old")
@@ -31,10 +31,3 @@ class PlanVacate(PlanLister):
         )
         with self.working("surveying") as report:
             return app.plan_vacate(self.place, goal, old=read_survey(parsed_args.survey or parsed_args.old), report=report)
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number

@@ -6,6 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.text import Text
+
 from decamp import files
 from decamp.cli.base import Lister
 from decamp.cli.words import amount_of_bytes, duration, plural
@@ -33,13 +36,8 @@ class PlanTable(Lister):
         self.out.print(f"[bold]Plan {plan.id}[/]: {sentence(plan)}")
 
     def after_table(self, parsed_args: argparse.Namespace) -> None:
-        plan = self.the_plan
-        if plan.refusals:
-            self.out.print(f"\n[bold yellow]Refused[/] ({len(plan.refusals)}):")
-            for refusal in plan.refusals:
-                self.out.print(f"  [yellow]{refusal.reason}[/]  {refusal.ref}: ", end="")
-                self.out.print(refusal.text, markup=False)
-        for line in forecast(plan):
+        print_refusals(self.the_plan, self.out)
+        for line in forecast(self.the_plan):
             self.out.print(line, markup=False)
 
 
@@ -66,6 +64,14 @@ class PlanLister(PlanTable):
         super().after_table(parsed_args)
         if parsed_args.output and self.the_plan.actions:
             self.out.print(f"\nWritten to {parsed_args.output}. Next: decamp apply {parsed_args.output}", markup=False)
+
+
+def print_refusals(plan: Plan, console: Console) -> None:
+    """All of them, with what would help."""
+    if plan.refusals:
+        console.print(f"\n[bold yellow]Refused[/] ({len(plan.refusals)}):")
+    for refusal in plan.refusals:
+        console.print(Text.assemble("  ", (refusal.reason.value, "yellow"), f"  {refusal.ref}: {refusal.text}"))
 
 
 def sentence(plan: Plan) -> str:

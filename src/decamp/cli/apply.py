@@ -1,0 +1,26 @@
+"""`decamp apply`: do what a plan says, durably."""
+
+from __future__ import annotations
+
+import argparse
+
+from decamp.cli.applying import Applier
+from decamp.cli.base import at_least_one, plan_argument, read_plan
+from decamp.model.run import RunReport
+
+
+class Apply(Applier):
+    """Do exactly what a plan says; survives a crash (`decamp resume`)"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        plan_argument(parser)
+        parser.add_argument("--concurrency", type=at_least_one, metavar="N", help="actions at a time (default: policy.concurrency)")
+        parser.add_argument("--allow-refusals", action="store_true", help="apply the rest of a plan that refuses something")
+        return parser
+
+    def reported(self, parsed_args: argparse.Namespace) -> RunReport:
+        plan = read_plan(parsed_args.plan)
+        if not plan.refusals or parsed_args.allow_refusals:
+            self.ask_about(plan, parsed_args)
+        return self.apply(plan, concurrency=parsed_args.concurrency, allow_refusals=parsed_args.allow_refusals)

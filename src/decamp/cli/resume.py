@@ -1,0 +1,26 @@
+"""`decamp resume`: go on with a run."""
+
+from __future__ import annotations
+
+import argparse
+
+from decamp import app
+from decamp.cli.applying import Applier
+from decamp.cli.base import run_argument
+from decamp.model.run import RunReport
+
+
+class Resume(Applier):
+    """Go on with a run that was interrupted, failed or cancelled; what is done is not done again"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        run_argument(parser)
+        return parser
+
+    def reported(self, parsed_args: argparse.Namespace) -> RunReport:
+        total = len(app.status(self.place, parsed_args.run).actions)
+        with self.following(total) as follow:
+            report = app.resume(self.place, parsed_args.run, on_event=follow)
+        self.exit_code = report.exit_code
+        return report

@@ -1,0 +1,26 @@
+"""`decamp undo`: take back what a run made."""
+
+from __future__ import annotations
+
+import argparse
+
+from decamp import app
+from decamp.cli.applying import Applier
+from decamp.cli.base import run_argument
+from decamp.cli.planning import print_refusals
+from decamp.model.run import RunReport
+
+
+class Undo(Applier):
+    """Remove exactly what a run made in the new cloud, and start the old servers again"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        run_argument(parser)
+        return parser
+
+    def reported(self, parsed_args: argparse.Namespace) -> RunReport:
+        plan = app.plan_undo(self.place, parsed_args.run)
+        print_refusals(plan, self.err)
+        self.ask_about(plan, parsed_args)
+        return self.apply(plan, concurrency=None, allow_refusals=True)
