@@ -13,7 +13,7 @@ update, and each update of a large stack takes long. Which host name a new machi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -159,10 +159,11 @@ def _count_of(undercloud: Survey, stack: str, parameter: str) -> tuple[int | Non
     status = str(found[0].info.get("status"))
     if status not in STEADY_STACK:
         return refused(f"The stack {stack} is {status}: it has to be whole (UPDATE_COMPLETE) before its count is raised.")
-    value = (found[0].spec.get("parameters") or {}).get(parameter)
+    parameters = cast("dict[str, Any]", found[0].spec.get("parameters") or {})
+    value = parameters.get(parameter)
     try:
-        count = int(value)
-    except (TypeError, ValueError):
+        count = int(str(value))
+    except ValueError:
         return refused(f"The stack {stack} has {parameter}={value!r}, which is no count: set `expand.count_parameter` in decamp.yaml.")
     return count, []
 
@@ -182,11 +183,11 @@ def _refusals_of(
     else:
         for host in old.hosts:
             if _same_host(host.name, name):
-                text = f"{name} is still the compute host {host.name} of the old cloud: vacate it first (decamp plan vacate --host {host.name})."
+                command = f"decamp plan vacate --host {host.name}"
+                text = f"{name} is still the compute host {host.name} of the old cloud: vacate it first ({command})."
                 refusals.append(Refusal(ref=ref, reason=Reason.MACHINE_IN_USE, text=text))
-    for node in undercloud.resources:
-        if node.kind == "node" and (shared := _shared_with_node(machine, node)):
-            refusals.append(_enrolled(ref, machine, node, shared))
+    nodes = [node for node in undercloud.resources if node.kind == "node"]
+    refusals += [_enrolled(ref, machine, node, shared) for node in nodes if (shared := _shared_with_node(machine, node))]
     for other in accepted:
         if shared := _shared(machine, other.macs, other.pm_addr):
             text = f"{name} and {other.name} have the same {shared} in the instackenv file: one of them is wrong."

@@ -6,6 +6,7 @@ A machine that is still a compute host of the old cloud is not touched: providin
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, cast
 
 from decamp.model.plan import ExpandGoal, Verb
 from decamp.model.refs import Ref
@@ -51,7 +52,8 @@ def _check_raise(scene: Scene, at: int, machines: tuple[Ref, ...]) -> Iterator[V
     if stack is None:
         yield scene.violation(at, Rule.TARGETS, f"The survey has no stack {args.get('stack')}.")
     else:
-        count = (stack.spec.get("parameters") or {}).get(args.get("parameter"))
+        parameters = cast("dict[str, Any]", stack.spec.get("parameters") or {})
+        count = parameters.get(str(args.get("parameter")))
         if str(count) != str(args.get("from")):
             yield scene.violation(at, Rule.COUNT, f"It raises the count from {args.get('from')}, and the survey says {count}.")
     before, after = args.get("from"), args.get("to")

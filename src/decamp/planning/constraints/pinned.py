@@ -10,7 +10,7 @@ from decamp.planning.constraints.scene import Rule, Scene, Violation, destinatio
 
 LIVE_STATES = frozenset({"ACTIVE", "PAUSED"})
 COLD_STATES = frozenset({"SHUTOFF"})
-"""Compute API reference, os-migrateLive and migrate; that an ACTIVE server can be migrated cold as well would stop it, so it is not done."""
+"""Compute API reference, os-migrateLive and migrate. An ACTIVE server could be migrated cold as well, which would stop it: not done."""
 
 
 def verb_for(server: Server) -> Verb | None:
@@ -35,8 +35,8 @@ def check(scene: Scene, at: int) -> Iterator[Violation]:
 
 def check_untouched_hosts(scene: Scene, at: int) -> Iterator[Violation]:
     action = scene.actions[at]
-    touched = (
-        {source(action), destination(action)} if is_migration(action) else {action.target.id} if action.target.kind == "host" else set()
-    )
+    touched: set[str] = {action.target.id} if action.target.kind == "host" else set()
+    if is_migration(action):
+        touched = {source(action), destination(action)}
     for host in sorted(touched & set(scene.policy.never_touch_hosts)):
         yield scene.violation(at, Rule.POLICY, f"Policy says never to touch {host}.")

@@ -30,9 +30,8 @@ def check(scene: Scene, at: int) -> Iterator[Violation]:
         left = sorted(scene.may_hold(name, at))
         if left:
             yield scene.violation(at, Rule.QUIESCE, f"{name} may still hold {len(left)} servers by then: {', '.join(left[:5])}.")
-        if host := scene.hosts.get(name):
-            if host.other_allocations:
-                yield scene.violation(at, Rule.QUIESCE, f"{name} has allocations in Placement of consumers that are no servers.")
+        if (host := scene.hosts.get(name)) and host.other_allocations:
+            yield scene.violation(at, Rule.QUIESCE, f"{name} has allocations in Placement of consumers that are no servers.")
 
 
 def check_whole(scene: Scene) -> Iterator[Violation]:

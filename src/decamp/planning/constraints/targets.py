@@ -1,4 +1,4 @@
-"""What an action is and what it touches: verbs that belong to the goal, arguments that belong to the verb, targets and fingerprints of the survey."""
+"""What an action is and touches: its verb belongs to the goal, its arguments to the verb, its target and what it expects to the survey."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ def check_verb(scene: Scene, at: int) -> Iterator[Violation]:
     for name in ARGUMENTS.get(action.verb, ()):
         if action.args.get(name) is None:
             yield scene.violation(at, Rule.VERBS, f"{action.verb} needs the argument {name}.")
-    if action.verb in HOST_VERBS and action.target.kind != "host" or action.verb in SERVER_VERBS and action.target.kind != "server":
+    kind = "host" if action.verb in HOST_VERBS else "server" if action.verb in SERVER_VERBS else action.target.kind
+    if action.target.kind != kind:
         yield scene.violation(at, Rule.VERBS, f"{action.verb} has nothing to do with a {action.target.kind}.")
     if action.verb is Verb.REMOVE:
         if action.expects is None:
@@ -98,9 +99,10 @@ def check_expects(scene: Scene, at: int) -> Iterator[Violation]:
         expected = msgspec.structs.replace(server, host=source(action)).placement_fingerprint()
         if action.expects != expected:
             yield scene.violation(at, Rule.EXPECTS, "It does not expect the server as the survey has it.")
-    elif action.verb is Verb.CREATE and (resource := scene.resources.get(action.target)):
-        if action.expects not in {None, resource.fingerprint}:
-            yield scene.violation(at, Rule.EXPECTS, f"It does not expect the {resource.kind} as the survey has it.")
+        return
+    resource = scene.resources.get(action.target)
+    if action.verb is Verb.CREATE and resource and action.expects not in {None, resource.fingerprint}:
+        yield scene.violation(at, Rule.EXPECTS, f"It does not expect the {resource.kind} as the survey has it.")
 
 
 def _is_there(scene: Scene, ref: Ref) -> bool:
