@@ -1,0 +1,87 @@
+"""Nova's migration records: which one moved a server from one host to another, and how it stands."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+from decamp.clouds import Cloud
+from decamp.hosts import api
+
+Json = dict[str, Any]
+
+
+class Stage(enum.StrEnum):
+    """What a migration's status means to those who wait for it."""
+
+    QUEUED = "queued"
+    """Asked for; the server's task state tells whether anybody still works on it."""
+    UNDER_WAY = "under_way"
+    UNCONFIRMED = "unconfirmed"
+    """A cold migration that waits to be confirmed or reverted, and holds both hosts."""
+    DONE = "done"
+    BROKEN = "broken"
+
+
+STAGES = {
+    "accepted": Stage.QUEUED,
+    "queued": Stage.UNDER_WAY,
+    "pre-migrating": Stage.UNDER_WAY,
+    "preparing": Stage.UNDER_WAY,
+    "migrating": Stage.UNDER_WAY,
+    "running": Stage.UNDER_WAY,
+    "running post-copy": Stage.UNDER_WAY,
+    "post-migrating": Stage.UNDER_WAY,
+    "finished": Stage.UNCONFIRMED,
+    "confirming": Stage.UNDER_WAY,
+    "reverting": Stage.UNDER_WAY,
+    "completed": Stage.DONE,
+    "confirmed": Stage.DONE,
+    "done": Stage.DONE,
+    "reverted": Stage.BROKEN,
+    "cancelled": Stage.BROKEN,
+    "error": Stage.BROKEN,
+    "failed": Stage.BROKEN,
+}
+"""Status of a migration record (Nova's contributor guide, "Compute service: live and cold migration"; evacuations end in `done`)."""
+
+
+def stage(record: Json) -> Stage:
+    """A status that is not known counts as under way: it proves nothing."""
+    return STAGES.get(record["status"], Stage.UNDER_WAY)
+
+
+def of_server(cloud: Cloud, server: str) -> list[Json]:
+    """All records of one server, the newest first."""
+    records = api.pages(cloud, "compute", "/os-migrations", "migrations", marker="uuid", instance_uuid=server)
+    return sorted(records, key=lambda record: record["id"], reverse=True)
+
+
+def between(records: list[Json], source: str, target: str, *, after: int = 0) -> Json | None:
+    """The newest record of a way from `source` to `target` whose id is above `after`; one that has no target yet may become that."""
+    ways = (record for record in records if record["id"] > after and record["source_compute"] == source)
+    return next((record for record in ways if record.get("dest_compute") in {target, None}), None)
+
+
+def newest(records: list[Json]) -> int:
+    return max((record["id"] for record in records), default=0)
+
+
+def of_host(cloud: Cloud, host: str) -> list[Json]:
+    """Records from or to exactly that host."""
+    records = api.pages(cloud, "compute", "/os-migrations", "migrations", marker="uuid", host=host)
+    return [record for record in records if host in {record["source_compute"], record.get("dest_compute")}]
+
+
+def reason(cloud: Cloud, server: str, act: str) -> str:
+    """What Nova noted about the newest `act` (live-migration, migrate, confirmResize) of a server; a clause, or empty."""
+    actions = (api.look(cloud, "compute", f"/servers/{server}/os-instance-actions") or {"instanceActions": []})["instanceActions"]
+    latest = max((one for one in actions if one["action"] == act), key=lambda one: one["start_time"], default=None)
+    if latest is None:
+        return ""
+    answer = api.look(cloud, "compute", f"/servers/{server}/os-instance-actions/{latest['request_id']}")
+    events = answer["instanceAction"].get("events") or [] if answer else []
+    failed = [event for event in events if event.get("result") == "Error"]
+    # details since 2.84; a traceback for admins before: its last line is the exception
+    told = [event.get("details") or (event.get("traceback") or "").strip().rpartition("\n")[2] for event in failed]
+    return "; ".join(dict.fromkeys(" ".join(text.split()) for text in told if text)) or latest.get("message") or ""
