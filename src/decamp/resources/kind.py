@@ -31,8 +31,10 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True):
 class Kind(Protocol):
     """What the surveys, the planner and the executor know of a kind."""
 
-    NAME: str
-    """Such as `security_group`: the kind in a ref."""
+    @property
+    def NAME(self) -> str:  # noqa: N802 - a constant of the module
+        """Such as `security_group`: the kind in a ref."""
+        ...
 
     def export(self, cloud: Cloud, project: str | None) -> Iterable[Resource]:
         """All of the kind that `project` (null: every project; needs admin) has or may use. Fills `needs`."""
