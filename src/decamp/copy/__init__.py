@@ -1,1 +1,1 @@
-"""The data plane: how bytes get from cloud to cloud. A lane takes a source that is read and a sink that is called; it opens nothing itself."""
+"""The data plane: how bytes get from cloud to cloud. It takes a source to read and a sink to call, and opens nothing itself."""

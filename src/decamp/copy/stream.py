@@ -59,7 +59,7 @@ def digests_of(chunks: Iterable[bytes], algorithms: Iterable[str]) -> Receipt:
 
 
 class _Flow:
-    """The bytes under way. Its length makes HTTP clients send Content-Length, so that the receiver knows a broken stream from a whole one."""
+    """The bytes under way. HTTP clients send its length beforehand, so that the receiver can tell a broken stream from a whole one."""
 
     def __init__(
         self,

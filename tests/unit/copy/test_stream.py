@@ -19,7 +19,9 @@ def chunks_of(data: bytes, size: int = 1000) -> Iterator[bytes]:
         yield data[start : start + size]
 
 
-def copy(chunks, sink, *, size_bytes=len(BYTES), algorithms=("sha512",), progress=lambda done, total: None, cancelled=lambda: False) -> Receipt:
+def copy(
+    chunks, sink, *, size_bytes=len(BYTES), algorithms=("sha512",), progress=lambda done, total: None, cancelled=lambda: False
+) -> Receipt:
     return transfer(chunks, sink, size_bytes=size_bytes, algorithms=algorithms, progress=progress, cancelled=cancelled)
 
 

@@ -1,0 +1,225 @@
+"""Images: all that can be written of them, and their bytes. The mark is a tag."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from decamp.clouds import Cloud
+from decamp.model.errors import Refused
+from decamp.model.refs import Ref
+from decamp.model.survey import Resource
+from decamp.resources import calls, image_data
+from decamp.resources.calls import Json
+from decamp.resources.kind import Passage
+from decamp.resources.specs import differences, mapped, pair, sealed, unchanged
+from decamp.resources.tagging import UNFINISHED, without_marks
+
+NAME = "image"
+
+READ_ONLY = frozenset(
+    [
+        "id",
+        "status",
+        "created_at",
+        "updated_at",
+        "owner",
+        "size",
+        "virtual_size",
+        "checksum",
+        "os_hash_algo",
+        "os_hash_value",
+        "self",
+        "file",
+        "schema",
+        "direct_url",
+        "locations",
+        "location",
+        "stores",
+        "deleted",
+        "deleted_at",
+    ]
+)
+"""What Glance sets itself (image API v2: base attributes; glance.api.v2.images: _readonly, _reserved and _disallowed properties)."""
+
+WRITABLE = frozenset({"name", "disk_format", "container_format", "min_disk", "min_ram", "visibility", "protected", "os_hidden", "tags"})
+"""What is no property in the API's sense, and can be asked for."""
+
+OF_THE_OLD_CLOUD = frozenset(
+    [
+        "base_image_ref",
+        "instance_uuid",
+        "instance_owner",
+        "user_id",
+        "owner_id",
+        "owner_user_name",
+        "owner_project_name",
+        "boot_roles",
+        "image_location",
+        "image_state",
+    ]
+)
+"""Properties that Nova writes on a snapshot (nova.compute.utils.create_image) and that name things of the old cloud alone."""
+
+RESERVED = "os_glance"
+"""Prefix of properties that Glance keeps to itself and refuses to be given."""
+
+OWNERS_CHOICE = frozenset({"name", "visibility", "protected", "hidden", "tags", "min_disk", "min_ram"})
+"""What two images of one content may differ in, and are still the same base."""
+
+OTHER_IMAGES = {"kernel": "kernel_id", "ramdisk": "ramdisk_id"}
+"""Fields of the spec -> properties that hold another image's id (images of the formats ami, ari, aki)."""
+
+
+def export(cloud: Cloud, project: str | None) -> Iterable[Resource]:
+    """The project's own images, and those that it may use: public, community, shared with it; also hidden ones."""
+    owner = project or (None if cloud.admin else cloud.project_id)
+    seen: set[str] = set()
+    for hidden in ("false", "true"):
+        for image in image_data.listed(cloud, os_hidden=hidden, visibility="all", member_status="all"):
+            if image["id"] in seen:
+                continue
+            seen.add(image["id"])
+            members = _members(cloud, image, owner)
+            if cloud.admin and owner not in (None, image["owner"], *members) and image["visibility"] not in ("public", "community"):
+                continue
+            yield told(cloud, image, members)
+
+
+def read(cloud: Cloud, id: str) -> Resource | None:
+    image = image_data.got(cloud, id)
+    return told(cloud, image, _members(cloud, image, cloud.project_id)) if image else None
+
+
+def told(cloud: Cloud, image: Json, members: Iterable[str]) -> Resource:
+    properties = {
+        name: value
+        for name, value in sorted(image.items())
+        if name not in READ_ONLY | WRITABLE | OF_THE_OLD_CLOUD and not name.startswith(RESERVED)
+    }
+    others = {field: pair(NAME, properties.pop(name, None)) for field, name in OTHER_IMAGES.items()}
+    spec: dict[str, Any] = {
+        "name": image["name"],
+        "disk_format": image["disk_format"],
+        "container_format": image["container_format"],
+        "min_disk": image["min_disk"],
+        "min_ram": image["min_ram"],
+        "visibility": image["visibility"],
+        "protected": image["protected"],
+        "hidden": bool(image.get("os_hidden")),
+        "tags": without_marks(image["tags"]),
+        "properties": properties,
+        **others,
+        "os_hash_algo": image.get("os_hash_algo"),
+        "os_hash_value": image.get("os_hash_value"),
+    }
+    info: dict[str, Any] = {
+        "status": image["status"],
+        "size": image["size"],
+        "virtual_size": image.get("virtual_size"),
+        "checksum": image.get("checksum"),
+        "members": sorted(members),
+        "not_carried": _not_carried(cloud, image, sorted(members)),
+    }
+    unsupported = _unsupported(image)
+    if unsupported:
+        info["unsupported"] = unsupported
+    needs = [Ref(*ref) for ref in others.values() if ref]
+    return sealed(NAME, image["id"], image["name"] or "", image["owner"], needs, spec, info)
+
+
+def find(passage: Passage, resource: Resource) -> str | None:
+    """Halves are deleted: Glance cannot go on with an upload that was broken off."""
+    return image_data.find_finished(passage.new, passage.mark)
+
+
+def create(passage: Passage, resource: Resource) -> str:
+    """Raises Refused for an image that cannot be carried; the new image is private until its bytes are proved."""
+    if resource.info.get("unsupported"):
+        raise Refused(f"image {resource.name or resource.id} cannot be copied: {'; '.join(resource.info['unsupported'])}")
+    spec = resource.spec
+    body = {name: spec[name] for name in ("name", "disk_format", "container_format", "min_disk", "min_ram", "tags")}
+    others = {name: mapped(passage.ids, spec[field]) for field, name in OTHER_IMAGES.items() if spec.get(field)}
+    return image_data.copy_image(
+        passage.old,
+        resource.id,
+        passage.new,
+        {**body, "visibility": "private", **spec["properties"], **others},
+        passage.mark,
+        finishing={"visibility": _visibility(passage.new, spec), "protected": spec["protected"], "os_hidden": spec["hidden"]},
+        progress=passage.progress,
+        cancelled=passage.cancelled,
+    )
+
+
+def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
+    """A public image's copy by a tenant is private, which `info["not_carried"]` says: that is no difference.
+
+    An image without the run's mark is somebody's that was adopted for its content: its name and its sharing are not ours to compare.
+    """
+    image = image_data.got(passage.new, id)
+    copy = told(passage.new, image, ()) if image else None
+    ignored = {"os_hash_algo", "os_hash_value"}
+    if image and passage.mark not in image["tags"]:
+        ignored |= OWNERS_CHOICE
+    if resource.spec.get("visibility") == "public" and not passage.new.admin:
+        ignored.add("visibility")
+    found = list(differences(resource, copy, passage.ids, but=ignored))
+    if copy and image:
+        what = f"{resource.kind} {resource.name or resource.id}"
+        if image["status"] != "active" or UNFINISHED in image["tags"]:
+            found.append(f"{what}: its copy is {image['status']}, and not finished")
+        if resource.info.get("size") not in (None, image["size"]):
+            found.append(f"{what}: its copy has {image['size']} bytes, where it has {resource.info['size']}")
+        algorithm, digest = resource.spec.get("os_hash_algo"), resource.spec.get("os_hash_value")
+        if algorithm and algorithm == image.get("os_hash_algo") and digest != image.get("os_hash_value"):
+            found.append(f"{what}: its copy has other content: the {algorithm} differs")
+    return tuple(found)
+
+
+def remove(cloud: Cloud, id: str, expects: str) -> None:
+    """Also of a protected image, once it is known to be unchanged."""
+    there = read(cloud, id)
+    if there is None:
+        return
+    unchanged(there, expects, cloud.name)
+    if there.spec["protected"]:
+        image_data.patch(cloud, id, {"protected": False})
+    image_data.delete(cloud, id)
+
+
+def _visibility(cloud: Cloud, spec: dict[str, Any]) -> str:
+    """Only an administrator may publish (Glance's policy publicize_image). `shared` without members is Glance's default, and as private."""
+    return "private" if spec["visibility"] == "public" and not cloud.admin else spec["visibility"]
+
+
+def _members(cloud: Cloud, image: Json, owner: str | None) -> list[str]:
+    """Projects that it is shared with: its owner sees all of them, another project only itself."""
+    if image["visibility"] != "shared" or not (cloud.admin or image["owner"] == owner):
+        return []
+    return [member["member_id"] for member in calls.listed(cloud, "image", f"/images/{image['id']}/members", "members")]
+
+
+def _not_carried(cloud: Cloud, image: Json, members: list[str]) -> list[str]:
+    told: list[str] = []
+    if members:
+        told.append(f"it is shared with {len(members)} project(s), {', '.join(members)}: share its copy with their new projects by hand")
+    if image["visibility"] == "public" and not cloud.admin:
+        told.append("it is public: its copy will be private, because only an administrator may publish")
+    dropped = sorted(OF_THE_OLD_CLOUD & image.keys())
+    if dropped:
+        told.append(f"its properties {', '.join(dropped)} name things of the old cloud")
+    return told
+
+
+def _unsupported(image: Json) -> list[str]:
+    told: list[str] = []
+    if image["status"] != "active":
+        told.append(f"it is {image['status']}, and only an active image's bytes can be read")
+    elif not image["size"]:
+        told.append("it holds no bytes of its own: it is the snapshot of a volume-backed server")
+    if image.get("cinder_encryption_key_id"):
+        told.append("it is the image of an encrypted volume, whose key stays in the old cloud")
+    if image.get("img_signature"):
+        told.append("it is signed with a certificate that lies in the old cloud")
+    return told

@@ -1,0 +1,205 @@
+"""Images' bytes from one Glance to another: streamed, hashed, compared with what both Glances say, and only then called finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from openstack.exceptions import raise_from_response
+
+from decamp.clouds import Cloud
+from decamp.copy.stream import CHUNK_BYTES, Body, Receipt, digests_of, transfer
+from decamp.model.errors import Failed, Refused
+from decamp.resources import calls
+from decamp.resources.calls import Json
+from decamp.resources.tagging import UNFINISHED
+from decamp.resources.waiting import wait_until
+
+OWN_ALGORITHM = "sha512"
+"""Glance's default for os_hash_algo: what we compute is then what the new Glance computes too."""
+
+STALL_SECONDS = 300
+"""How long a connection may carry nothing before it counts as broken."""
+
+STORING_SECONDS = 3600
+"""How long Glance may take, after the last byte, to answer: object stores assemble large images then."""
+
+GONE_SECONDS = 600
+
+
+def listed(cloud: Cloud, **query: str) -> Iterator[Json]:
+    """Images, page after page; hidden ones are in a listing of their own (os_hidden=true)."""
+    marker: dict[str, str] = {}
+    while True:
+        with cloud.calling("list images"):
+            response = cloud.connection.image.get("/images", params={**query, **marker, "limit": calls.PAGE})
+            raise_from_response(response)
+            answer = response.json()
+        yield from answer["images"]
+        if not answer.get("next") or not answer["images"]:
+            return
+        marker = {"marker": answer["images"][-1]["id"]}
+
+
+def got(cloud: Cloud, id: str) -> Json | None:
+    """Null where it is not there, or not to be seen with these credentials."""
+    with cloud.calling(f"read image {id}"):
+        response = cloud.connection.image.get(f"/images/{id}")
+        if response.status_code == 404:
+            return None
+        raise_from_response(response)
+        return response.json()
+
+
+def patch(cloud: Cloud, id: str, values: Json) -> None:
+    """Set attributes that the image has already."""
+    changes = [{"op": "replace", "path": f"/{name}", "value": value} for name, value in values.items()]
+    with cloud.calling(f"change image {id}"):
+        headers = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+        raise_from_response(cloud.connection.image.patch(f"/images/{id}", json=changes, headers=headers))
+
+
+def delete(cloud: Cloud, id: str) -> None:
+    """And wait until it is gone."""
+    calls.deleted(cloud, "image", f"/images/{id}")
+
+    def still_there() -> bool:
+        image = got(cloud, id)
+        return image is not None and image["status"] not in ("deleted", "pending_delete")
+
+    calls.gone(f"{cloud.name}: image {id}", still_there, GONE_SECONDS)
+
+
+def with_tag(cloud: Cloud, tag: str) -> Iterator[Json]:
+    for hidden in ("false", "true"):
+        yield from listed(cloud, tag=tag, os_hidden=hidden, owner=cloud.project_id)
+
+
+def with_name(cloud: Cloud, name: str) -> list[Json]:
+    """Those of the project that bear this very name."""
+    return [image for image in listed(cloud, name=name, owner=cloud.project_id) if image["name"] == name]
+
+
+def wait_active(cloud: Cloud, id: str, *, timeout_seconds: float, cancelled: Callable[[], bool]) -> Json:
+    """Until Glance has all the bytes that Nova or Cinder send it. Raises Failed if they gave up."""
+
+    def active() -> Json | None:
+        image = got(cloud, id)
+        if image is None or image["status"] in ("killed", "deleted", "pending_delete", "deactivated"):
+            raise Failed(f"{cloud.name}: image {id} came to nothing: it is {image['status'] if image else 'gone'}")
+        return image if image["status"] == "active" else None
+
+    return wait_until(f"image {id} is active in {cloud.name}", active, timeout_seconds=timeout_seconds, cancelled=cancelled)
+
+
+def hash_of(image: Json) -> dict[str, str]:
+    """Algorithm -> hex digest, as Glance keeps it: os_hash_* since Rocky, md5 alone before; empty for an image that has none."""
+    if image.get("os_hash_algo") and image.get("os_hash_value"):
+        return {image["os_hash_algo"]: image["os_hash_value"]}
+    if image.get("checksum"):
+        return {"md5": image["checksum"]}
+    return {}
+
+
+def copy_image(
+    old: Cloud,
+    source_id: str,
+    new: Cloud,
+    body: Json,
+    mark: str,
+    *,
+    finishing: Json,
+    progress: Callable[[int, int], None],
+    cancelled: Callable[[], bool],
+) -> str:
+    """Make an image in the new cloud with the bytes of one in the old, and return its id.
+
+    It carries `mark` as a tag from the create call on, and UNFINISHED until its bytes are proved; then `finishing` (attributes such as
+    protected, that would stand in the way before) is set in the same call that takes that tag away. Where this fails, the half stays for
+    `find_finished` to clean up.
+    """
+    tags = [*body.get("tags", ()), mark]
+    new_id = calls.posted(new, "image", "/images", {**body, "tags": [*tags, UNFINISHED]})["id"]
+    copy_bytes(old, source_id, new, new_id, progress=progress, cancelled=cancelled)
+    patch(new, new_id, {**finishing, "tags": tags})
+    return new_id
+
+
+def find_finished(cloud: Cloud, mark: str) -> str | None:
+    """The image with that mark whose bytes are proved. Halves are deleted."""
+    finished: list[str] = []
+    for image in list(with_tag(cloud, mark)):
+        if image["status"] == "active" and UNFINISHED not in image["tags"]:
+            finished.append(image["id"])
+        else:
+            delete(cloud, image["id"])
+    return min(finished, default=None)
+
+
+def copy_bytes(
+    old: Cloud,
+    source_id: str,
+    new: Cloud,
+    target_id: str,
+    *,
+    progress: Callable[[int, int], None],
+    cancelled: Callable[[], bool],
+) -> Receipt:
+    """Stream the bytes and prove them: the source's own hash where it has one, the size, and the hash that the new Glance computed.
+
+    A new Glance that keeps no hash, or one of an algorithm that was not computed on the way, is proved by reading the image back.
+    """
+    source = got(old, source_id)
+    if source is None or source["status"] != "active":
+        raise Refused(
+            f"{old.name}: image {source_id} is {source['status'] if source else 'gone'}: only an active image's bytes can be read"
+        )
+    if not source["size"]:
+        raise Refused(
+            f"{old.name}: image {source_id} holds no bytes of its own (volume-backed servers make such snapshots): nothing to copy"
+        )
+    expected = hash_of(source)
+    receipt = transfer(
+        read_bytes(old, source_id),
+        lambda body: _write_bytes(new, target_id, body),
+        size_bytes=source["size"],
+        algorithms={OWN_ALGORITHM, *expected},
+        progress=progress,
+        cancelled=cancelled,
+    )
+    if any(receipt.digests[algorithm] != digest for algorithm, digest in expected.items()):
+        raise Failed(f"{old.name}: image {source_id}: the bytes that were read have not the hash that Glance keeps of them")
+    target = wait_active(new, target_id, timeout_seconds=STORING_SECONDS, cancelled=cancelled)
+    if target["size"] != receipt.bytes:
+        raise Failed(f"{new.name}: image {target_id} has {target['size']} bytes, where {receipt.bytes} were sent")
+    kept = {algorithm: digest for algorithm, digest in hash_of(target).items() if algorithm in receipt.digests}
+    if not kept:
+        kept = digests_of(read_bytes(new, target_id), [OWN_ALGORITHM]).digests
+    if any(receipt.digests[algorithm] != digest for algorithm, digest in kept.items()):
+        raise Failed(f"{new.name}: image {target_id}: what Glance holds has not the hash of the bytes that were sent")
+    return receipt
+
+
+def read_bytes(cloud: Cloud, id: str) -> Iterator[bytes]:
+    """An image's bytes, chunk by chunk, as they come."""
+    with cloud.calling(f"read the bytes of image {id}"):
+        response = cloud.connection.image.get(f"/images/{id}/file", stream=True, timeout=STALL_SECONDS)
+        try:
+            raise_from_response(response)
+            yield from response.iter_content(CHUNK_BYTES)
+        finally:
+            response.close()
+
+
+def _write_bytes(cloud: Cloud, id: str, body: Body) -> None:
+    with cloud.calling(f"write the bytes of image {id}"):
+        # a stream can't be sent again, so the session must not retry by itself: the whole copy is what is repeated
+        response = cloud.connection.image.put(
+            f"/images/{id}/file",
+            data=body,
+            headers={"Content-Type": "application/octet-stream"},
+            timeout=STORING_SECONDS,
+            allow_reauth=False,
+            connect_retries=0,
+            status_code_retries=0,
+        )
+        raise_from_response(response)

@@ -1,0 +1,254 @@
+"""Servers as their owner asked for them, put together from Nova, Neutron and Cinder."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+
+from decamp.clouds import Cloud
+from decamp.model.refs import Ref, fingerprint
+from decamp.model.survey import Resource
+from decamp.resources import calls, flavor, keypair, server_group, stacks
+from decamp.resources.calls import Json
+from decamp.resources.specs import pair, sealed
+from decamp.resources.tagging import without_mark, without_marks
+
+NAME = "server"
+
+EXTENDED = "OS-EXT-SRV-ATTR:"
+"""Prefix of attributes that Nova shows to administrators alone by default (hostname, from compute 2.90 on, to all)."""
+
+STOPPED = frozenset({"SHUTOFF", "SHELVED", "SHELVED_OFFLOADED"})
+GONE = frozenset({"DELETED", "SOFT_DELETED"})
+
+NOT_IN_THE_FINGERPRINT = frozenset({"power", "user_data_sha256", "user_data_bytes"})
+"""A plan stops the server itself; user data are compared when they are read, which not everybody may do."""
+
+AT_A_TIME = 8
+"""Requests for attachments at the same time."""
+
+
+class Around(msgspec.Struct, frozen=True, kw_only=True):
+    """What other services, or other listings of Nova, know of the servers."""
+
+    flavors: tuple[Resource, ...]
+    groups: Mapping[str, str]
+    """Server id -> server group id."""
+    ports: Mapping[str, list[Json]]
+    """Server id -> its ports."""
+    bootable: frozenset[str]
+    """Ids of volumes that one can boot from."""
+    stacks: Mapping[str, str]
+    """Server id -> name of the Heat stack that owns it."""
+
+
+def export(cloud: Cloud, project: str | None) -> Iterable[Resource]:
+    owner = project or (None if cloud.admin else cloud.project_id)
+    scope: Json = {"all_tenants": "true"} if cloud.admin else {}
+    mine: Json = scope | ({"project_id": owner} if cloud.admin and owner else {})
+    servers = [one for one in calls.listed(cloud, "compute", "/servers/detail", "servers", mine) if one["status"] not in GONE]
+    ports: defaultdict[str, list[Json]] = defaultdict(list)
+    for port in calls.listed(cloud, "network", "/ports", "ports", {"project_id": owner} if owner else {}):
+        ports[port["device_id"]].append(port)
+    around = Around(
+        flavors=tuple(flavor.export(cloud, owner)),
+        groups={member: group.id for group in server_group.export(cloud, owner) for member in group.info["members"]},
+        ports=ports,
+        bootable=frozenset(
+            volume["id"]
+            for volume in calls.listed(cloud, "block_storage", "/volumes/detail", "volumes", mine)
+            if str(volume["bootable"]).lower() == "true"
+        ),
+        stacks=stacks.owners_of_servers(cloud, owner),
+    )
+    with ThreadPoolExecutor(AT_A_TIME, "attachments") as pool:
+        attachments = pool.map(lambda server: _attachments(cloud, server), servers)
+        for server, attached in zip(servers, attachments, strict=True):
+            yield told(cloud, server, attached, around)
+
+
+def read(cloud: Cloud, id: str) -> Resource | None:
+    """Null also for one that is deleted and not reclaimed yet."""
+    server = got(cloud, id)
+    if server is None or server["status"] in GONE:
+        return None
+    attached = _attachments(cloud, server)
+    shows_root = EXTENDED + "root_device_name" in server
+    volumes = [] if shows_root else [calls.got(cloud, "block_storage", f"/volumes/{one['volumeId']}", "volume") for one in attached]
+    around = Around(
+        flavors=tuple(flavor.export(cloud, server["tenant_id"])),
+        groups=dict.fromkeys([id], next(iter(server.get("server_groups") or []), "")),
+        ports={id: list(calls.listed(cloud, "network", "/ports", "ports", {"device_id": id}))},
+        bootable=frozenset(volume["id"] for volume in volumes if volume and str(volume["bootable"]).lower() == "true"),
+        stacks={},
+    )
+    return told(cloud, server, attached, around)
+
+
+def got(cloud: Cloud, id: str) -> Json | None:
+    return calls.got(cloud, "compute", f"/servers/{id}", "server")
+
+
+def told(cloud: Cloud, server: Json, attached: Iterable[Json], around: Around) -> Resource:
+    image = pair("image", (server["image"] or {}).get("id"))
+    root_device = server.get(EXTENDED + "root_device_name")
+    volumes, guessed = volumes_of(list(attached), None if image else root_device, around.bootable, image_booted=image is not None)
+    flavor_ref, flavor_told = _flavor(server["flavor"], around.flavors)
+    key_name = server.get("key_name")
+    group = around.groups.get(server["id"]) or None
+    ports = [["port", port] for port in nic_order(server["addresses"], around.ports.get(server["id"], []))]
+    spec: dict[str, Any] = {
+        "name": server["name"],
+        "description": server.get("description") or "",
+        "image": image,
+        "flavor": flavor_ref,
+        "key": pair("keypair", keypair.id_of(cloud, server["user_id"], key_name) if key_name else None),
+        "ports": ports,
+        "volumes": volumes,
+        "server_group": pair("server_group", group),
+        "metadata": without_mark(server["metadata"]),
+        "tags": without_marks(server.get("tags", [])),
+        "config_drive": server.get("config_drive") in ("True", True),
+        "disk_config": server.get("OS-DCF:diskConfig", "MANUAL"),
+        "access_ipv4": server.get("accessIPv4", ""),
+        "access_ipv6": server.get("accessIPv6", ""),
+        "power": "stopped" if server["status"] in STOPPED else "running",
+        "hostname": server.get(EXTENDED + "hostname"),
+        "availability_zone": server.get("pinned_availability_zone"),
+    }
+    info: dict[str, Any] = {
+        "status": server["status"],
+        "task_state": server.get("OS-EXT-STS:task_state"),
+        "fault": (server.get("fault") or {}).get("message"),
+        "locked": bool(server.get("locked")),
+        "locked_reason": server.get("locked_reason"),
+        "zone_shown": server.get("OS-EXT-AZ:availability_zone"),
+        "host": server.get(EXTENDED + "host"),
+        "user": server["user_id"],
+        "created_at": server["created"],
+        "stack": around.stacks.get(server["id"]),
+        "flavor": flavor_told,
+        "unreadable": [],
+        "not_carried": [],
+    }
+    if EXTENDED + "user_data" in server:
+        spec |= _user_data(server[EXTENDED + "user_data"])
+    else:
+        info["unreadable"].append("user_data")
+        info["not_carried"].append("its user data, if it has any: without administrator rights in its cloud it cannot be read")
+    if "pinned_availability_zone" not in server:
+        info["unreadable"].append("availability_zone")
+    if info["locked"]:
+        info["not_carried"].append(f"its lock ({info['locked_reason'] or 'no reason given'}): lock its copy by hand")
+    if guessed:
+        info["not_carried"].append(guessed)
+    if server.get("trusted_image_certificates"):
+        info["unsupported"] = ["it asks for trusted image certificates, which lie in its cloud"]
+    refs = (image, flavor_ref, spec["key"], spec["server_group"], *ports, *(one["volume"] for one in volumes))
+    resource = sealed(NAME, server["id"], server["name"], server["tenant_id"], [Ref(*ref) for ref in refs if ref], spec, info)
+    lasting = {field: value for field, value in spec.items() if field not in NOT_IN_THE_FINGERPRINT}
+    return msgspec.structs.replace(resource, fingerprint=fingerprint(lasting, resource.needs))
+
+
+def volumes_of(
+    attached: list[Json], root_device: str | None, bootable: frozenset[str], *, image_booted: bool
+) -> tuple[list[Json], str | None]:
+    """The volumes in the order of their devices, the boot volume first; and a sentence where it had to be guessed which that is.
+
+    Nova does not show boot indexes. Of a server without image the boot volume is the one on the root device, which administrators see;
+    else the one that is bootable; where several are, the first device of these.
+    """
+    ordered = sorted(attached, key=lambda one: (len(one["device"] or ""), one["device"] or "", one["volumeId"]))
+    boot, guessed = None, None
+    if not image_booted:
+        on_root = [one for one in ordered if root_device and one["device"] == root_device]
+        candidates = on_root or [one for one in ordered if one["volumeId"] in bootable] or ordered
+        boot = candidates[0]["volumeId"] if candidates else None
+        if len(candidates) > 1:
+            guessed = f"which volume it boots from, because only administrators see that: {boot} is taken, the first that can be"
+    volumes = [
+        {
+            "volume": ["volume", one["volumeId"]],
+            "device": one["device"],
+            "boot_index": 0 if one["volumeId"] == boot else None,
+            "delete_on_termination": bool(one.get("delete_on_termination")),
+            "tag": one.get("tag"),
+        }
+        for one in ordered
+    ]
+    return sorted(volumes, key=lambda one: one["boot_index"] is None), guessed
+
+
+def nic_order(addresses: Mapping[str, list[Json]], ports: Iterable[Json]) -> list[str]:
+    """Ids of the ports in the order of the guest's interfaces, as far as Nova tells it: by network in the order that it attached them.
+
+    Ports without an address, which Nova does not list, come last, in the order in which they were made.
+    """
+    macs = [entry["OS-EXT-IPS-MAC:mac_addr"].lower() for network in addresses.values() for entry in network]
+    place = {mac: index for index, mac in reversed(list(enumerate(macs)))}
+    return [
+        port["id"]
+        for port in sorted(
+            ports, key=lambda port: (place.get(port["mac_address"].lower(), len(macs)), port.get("created_at") or "", port["id"])
+        )
+    ]
+
+
+def user_data_of(server: Json) -> bytes | None:
+    """What the guest gets to see of it; None where there is none, or where it is not shown."""
+    encoded = server.get(EXTENDED + "user_data")
+    return _decoded(encoded) if encoded else None
+
+
+def _user_data(encoded: str | None) -> dict[str, Any]:
+    """For the spec: its hash and length. The data themselves may hold passwords."""
+    if not encoded:
+        return {"user_data_sha256": None, "user_data_bytes": 0}
+    data = _decoded(encoded)
+    return {"user_data_sha256": hashlib.sha256(data).hexdigest(), "user_data_bytes": len(data)}
+
+
+def _decoded(encoded: str) -> bytes:
+    try:
+        return base64.b64decode(encoded, validate=False)
+    except binascii.Error:
+        return encoded.encode()
+
+
+def _flavor(server_flavor: Json, flavors: Iterable[Resource]) -> tuple[list[str], dict[str, Any]]:
+    """The ref, and the content: by id below compute 2.47, by content from there on; a deleted flavor's ref says that it is gone."""
+    if "original_name" not in server_flavor:
+        there = next((one for one in flavors if one.id == server_flavor["id"]), None)
+        return ["flavor", server_flavor["id"]], there.spec if there else {}
+    there = next((one for one in flavors if flavor.is_of(one, server_flavor)), None) or flavor.embedded(server_flavor)
+    return ["flavor", there.id], flavor.embedded(server_flavor).spec
+
+
+def _attachments(cloud: Cloud, server: Json) -> list[Json]:
+    """With their tags (compute 2.70) and delete_on_termination (2.79; the server itself says it from 2.3 on)."""
+    shown = {one["id"]: one for one in server.get("os-extended-volumes:volumes_attached", [])}
+    if not shown:
+        return []
+    attached = calls.got(cloud, "compute", f"/servers/{server['id']}/os-volume_attachments", "volumeAttachments") or []
+    return [{"delete_on_termination": shown.get(one["volumeId"], {}).get("delete_on_termination"), **one} for one in attached]
+
+
+def marked(cloud: Cloud, mark: str, metadata_key: str) -> Iterator[Json]:
+    """Servers of the project that a run made under this mark."""
+    if cloud.at_least("compute", TAGS_FROM):
+        yield from calls.listed(cloud, "compute", "/servers/detail", "servers", {"tags": mark, "project_id": cloud.project_id})
+        return
+    for server in calls.listed(cloud, "compute", "/servers/detail", "servers"):
+        if server["metadata"].get(metadata_key) == mark:
+            yield server
+
+
+TAGS_FROM = "2.52"
+"""Compute microversion from which tags can be given in the create call."""

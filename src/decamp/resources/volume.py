@@ -1,0 +1,303 @@
+"""Volumes, with their bytes: uploaded to the old Glance, streamed to the new one, made into a volume there. The mark is in the metadata.
+
+What is proved: the image that arrived has the hash that both Glances computed, and Cinder makes the volume of exactly that image.
+Every step can be taken up again: the images on the way bear the mark, as the volume does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from decamp.clouds import Cloud
+from decamp.model.errors import Failed, Refused
+from decamp.model.refs import Ref
+from decamp.model.survey import Resource
+from decamp.resources import calls, image_data
+from decamp.resources.calls import Json
+from decamp.resources.kind import Passage
+from decamp.resources.specs import differences, mapped, sealed, unchanged
+from decamp.resources.tagging import METADATA_KEY, without_mark
+from decamp.resources.waiting import wait_until
+
+NAME = "volume"
+
+TRANSFER_FORMAT = "qcow2"
+"""Of the image on the way: blocks that were never written are not sent, and what looks like another format's header is safe inside."""
+
+COPY_SECONDS = 86_400
+"""How long Cinder may take to upload a volume, or to make one of an image."""
+
+DETACHED_SECONDS = 120
+GONE_SECONDS = 600
+
+SHOWN_BY_CINDER = frozenset({"attached_mode", "readonly"})
+"""Admin metadata that Cinder mixes into what it shows as metadata (cinder.utils.add_visible_admin_metadata)."""
+
+OF_THE_IMAGE_ITSELF = frozenset({"image_id", "signature_verified"})
+"""Image metadata that is true of one cloud's image only."""
+
+STOPPED = frozenset({"SHUTOFF", "SHELVED", "SHELVED_OFFLOADED"})
+
+
+def export(cloud: Cloud, project: str | None) -> Iterable[Resource]:
+    owner = project or (None if cloud.admin else cloud.project_id)
+    query: Json = {"all_tenants": "true"} if cloud.admin else {}
+    if cloud.admin and owner:
+        query["project_id"] = owner
+    snapshots = Counter(one["volume_id"] for one in calls.listed(cloud, "block_storage", "/snapshots", "snapshots", query))
+    for volume in calls.listed(cloud, "block_storage", "/volumes/detail", "volumes", query):
+        yield told(volume, snapshots[volume["id"]])
+
+
+def read(cloud: Cloud, id: str) -> Resource | None:
+    """Null also for one that is being deleted."""
+    volume = _got(cloud, id)
+    return told(volume) if volume and volume["status"] != "deleting" else None
+
+
+def told(volume: Json, snapshots: int = 0) -> Resource:
+    shown = volume["metadata"]
+    image_metadata = {
+        name: value for name, value in sorted(volume.get("volume_image_metadata", {}).items()) if name != "signature_verified"
+    }
+    spec: dict[str, Any] = {
+        "name": volume["name"] or "",
+        "description": volume["description"] or "",
+        "size_gib": volume["size"],
+        "volume_type": volume["volume_type"],
+        "metadata": without_mark({name: value for name, value in shown.items() if name not in SHOWN_BY_CINDER}),
+        "image_metadata": image_metadata,
+        "bootable": str(volume["bootable"]).lower() == "true",
+        "readonly": str(shown.get("readonly", False)).lower() == "true",
+        "encrypted": bool(volume.get("encrypted")),
+        "multiattach": bool(volume.get("multiattach")),
+    }
+    not_carried: list[str] = []
+    if snapshots:
+        not_carried.append(f"its {snapshots} snapshot(s)")
+    if volume.get("group_id") or volume.get("consistencygroup_id"):
+        not_carried.append("its membership of a volume group")
+    info: dict[str, Any] = {
+        "status": volume["status"],
+        "availability_zone": volume["availability_zone"],
+        "attachments": sorted(
+            ({"server": ["server", one["server_id"]], "device": one["device"]} for one in volume["attachments"]),
+            key=lambda one: (str(one["device"]), one["server"][1]),
+        ),
+        "not_carried": not_carried,
+    }
+    unsupported = _unsupported(spec)
+    if unsupported:
+        info["unsupported"] = unsupported
+    owner = volume.get("os-vol-tenant-attr:tenant_id")
+    return sealed(NAME, volume["id"], spec["name"], owner, (), spec, info)
+
+
+def find(passage: Passage, resource: Resource) -> str | None:
+    """One that is still being made is waited for; one that came to nothing is deleted, and its image on the way is used again."""
+    marked = {METADATA_KEY: passage.mark}
+    for volume in list(calls.listed(passage.new, "block_storage", "/volumes/detail", "volumes", {"metadata": repr(marked)})):
+        if volume["metadata"].get(METADATA_KEY) != passage.mark:
+            continue
+        if volume["status"].startswith("error"):
+            _delete(passage.new, volume["id"])
+        else:
+            return _finished(passage, resource, volume["id"])
+    return None
+
+
+def create(passage: Passage, resource: Resource) -> str:
+    """With the old volume's bytes; or, where the mapped spec names an `image`, fresh from that image of the new cloud.
+
+    Raises Refused for a volume that cannot be carried, or whose server still runs.
+    """
+    spec = resource.spec
+    if resource.info.get("unsupported"):
+        raise Refused(f"volume {resource.name or resource.id} cannot be copied: {'; '.join(resource.info['unsupported'])}")
+    image = mapped(passage.ids, spec["image"]) if spec.get("image") else _carried_image(passage, resource)
+    body: Json = {
+        "name": spec["name"],
+        "description": spec["description"],
+        "size": spec["size_gib"],
+        "metadata": {**spec["metadata"], METADATA_KEY: passage.mark},
+        "imageRef": image,
+        "volume_type": spec.get("volume_type"),
+        "availability_zone": spec.get("availability_zone"),
+    }
+    volume = {name: value for name, value in body.items() if value is not None}
+    new_id = calls.posted(passage.new, "block_storage", "/volumes", {"volume": volume})["volume"]["id"]
+    return _finished(passage, resource, new_id)
+
+
+def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
+    copy = read(passage.new, id)
+    ignored = {"image", "image_metadata", "availability_zone"} | ({"volume_type"} if resource.spec.get("volume_type") is None else set())
+    told = list(differences(resource, copy, passage.ids, but=ignored))
+    if copy:
+        what = f"{resource.kind} {resource.name or resource.id}"
+        if copy.info["status"] not in ("available", "in-use", "reserved", "attaching"):
+            told.append(f"{what}: its copy is {copy.info['status']}")
+        for name, value in resource.spec.get("image_metadata", {}).items():
+            there = copy.spec["image_metadata"].get(name)
+            if name not in OF_THE_IMAGE_ITSELF and there != value:
+                told.append(f"{what}: image metadata {name} should be {value!r} and is {there!r}")
+        told += [
+            f"{what}: image metadata {name} is there and should not be"
+            for name in sorted(copy.spec["image_metadata"].keys() - resource.spec.get("image_metadata", {}).keys())
+        ]
+    return tuple(told)
+
+
+def remove(cloud: Cloud, id: str, expects: str) -> None:
+    """Raises Refused while a server has it."""
+    there = read(cloud, id)
+    if there is None:
+        return
+    unchanged(there, expects, cloud.name)
+
+    def free() -> bool | None:
+        volume = _got(cloud, id)
+        return True if volume is None or volume["status"] not in ("in-use", "detaching", "attaching", "reserved") else None
+
+    try:
+        wait_until(f"volume {id} is detached in {cloud.name}", free, timeout_seconds=DETACHED_SECONDS)
+    except Failed as error:
+        raise Refused(f"{cloud.name}: volume {there.name or id} is attached to a server: it will not be removed") from error
+    _delete(cloud, id)
+
+
+def _got(cloud: Cloud, id: str) -> Json | None:
+    return calls.got(cloud, "block_storage", f"/volumes/{id}", "volume")
+
+
+def _act(cloud: Cloud, id: str, action: str, arguments: Mapping[str, Any]) -> Json:
+    return calls.posted(cloud, "block_storage", f"/volumes/{id}/action", {action: dict(arguments)})
+
+
+def _delete(cloud: Cloud, id: str) -> None:
+    calls.deleted(cloud, "block_storage", f"/volumes/{id}")
+
+    def still_there() -> bool:
+        volume = _got(cloud, id)
+        if volume and volume["status"] == "error_deleting":
+            raise Failed(f"{cloud.name}: Cinder could not delete volume {id}")
+        return volume is not None
+
+    calls.gone(f"{cloud.name}: volume {id}", still_there, GONE_SECONDS)
+
+
+def _unsupported(spec: Mapping[str, Any]) -> list[str]:
+    told: list[str] = []
+    if spec["encrypted"]:
+        told.append("it is encrypted, and its key stays in the old cloud")
+    if spec["multiattach"]:
+        told.append("it can be attached to several servers at once")
+    return told
+
+
+def _carried_image(passage: Passage, resource: Resource) -> str:
+    """The image in the new cloud with the volume's bytes; made, or found where an earlier attempt got to."""
+    done = image_data.find_finished(passage.new, passage.mark)
+    if done:
+        return done
+    return image_data.copy_image(
+        passage.old,
+        _uploaded(passage, resource),
+        passage.new,
+        {"name": passage.mark, "disk_format": TRANSFER_FORMAT, "container_format": "bare", "visibility": "private"},
+        passage.mark,
+        finishing={},
+        progress=passage.progress,
+        cancelled=passage.cancelled,
+    )
+
+
+def _uploaded(passage: Passage, resource: Resource) -> str:
+    """The image in the old cloud that Cinder makes of the volume. Its name is the mark: the call takes no tags."""
+    old = passage.old
+    image = None
+    for left in image_data.with_name(old, passage.mark):
+        if left["status"] in ("queued", "saving", "importing", "active") and image is None:
+            image = left["id"]
+        else:
+            image_data.delete(old, left["id"])
+    if image is None:
+        image = _upload(passage, resource)
+
+    def uploaded() -> bool | None:
+        busy = _got(old, resource.id)
+        there = image_data.got(old, image)
+        if there and there["status"] == "active":
+            return True
+        if busy and busy["status"] == "uploading" and there:
+            return None
+        image_data.delete(old, image)
+        raise Failed(f"{old.name}: Cinder gave up uploading volume {resource.name or resource.id} to Glance: its log says why")
+
+    what = f"volume {resource.name or resource.id} is uploaded to Glance in {old.name}"
+    wait_until(what, uploaded, timeout_seconds=COPY_SECONDS, cancelled=passage.cancelled)
+    return image
+
+
+def _upload(passage: Passage, resource: Resource) -> str:
+    old = passage.old
+    volume = _got(old, resource.id)
+    what = f"{old.name}: volume {resource.name or resource.id}"
+    if volume is None or volume["status"] not in ("available", "in-use"):
+        raise Refused(f"{what} is {volume['status'] if volume else 'gone'}: only one that is available or in use can be read")
+    for attachment in volume["attachments"]:
+        server = calls.got(old, "compute", f"/servers/{attachment['server_id']}", "server")
+        if server and server["status"] not in STOPPED:
+            raise Refused(f"{what} belongs to server {server['name']}, which is {server['status']}: stop it, so that its bytes hold still")
+    request = {
+        "image_name": passage.mark,
+        "disk_format": TRANSFER_FORMAT,
+        "container_format": "bare",
+        "force": volume["status"] == "in-use",
+    }
+    try:
+        return _act(old, resource.id, "os-volume_upload_image", {**request})["os-volume_upload_image"]["image_id"]
+    except Failed as error:
+        if volume["status"] != "in-use":
+            raise
+        hint = "an attached volume can be read only where Cinder has enable_force_upload = true"
+        raise Refused(f"{what} is attached, and Cinder did not take it: {hint} ({error})") from error
+
+
+def _finished(passage: Passage, resource: Resource, id: str) -> str:
+    """Wait for the volume, give it back the attributes that an image does not carry, and clean up behind it. May be done again."""
+    new, spec = passage.new, resource.spec
+
+    def made() -> Json | None:
+        volume = _got(new, id)
+        if volume is None or volume["status"].startswith("error"):
+            state = f"is {volume['status']}" if volume else "is gone"
+            raise Failed(f"{new.name}: volume {resource.name or resource.id}: its copy {id} {state}: Cinder's log says why")
+        return None if volume["status"] in ("creating", "downloading") else volume
+
+    volume = wait_until(f"volume {id} is made in {new.name}", made, timeout_seconds=COPY_SECONDS, cancelled=passage.cancelled)
+    _set_image_metadata(passage, resource, id, volume.get("volume_image_metadata", {}))
+    if (str(volume["bootable"]).lower() == "true") != spec["bootable"]:
+        _act(new, id, "os-set_bootable", {"bootable": spec["bootable"]})
+    if spec.get("readonly") and str(volume["metadata"].get("readonly", False)).lower() != "true":
+        _act(new, id, "os-update_readonly_flag", {"readonly": True})
+    for image in list(image_data.with_tag(new, passage.mark)):
+        image_data.delete(new, image["id"])
+    for image in image_data.with_name(passage.old, passage.mark):
+        image_data.delete(passage.old, image["id"])
+    return id
+
+
+def _set_image_metadata(passage: Passage, resource: Resource, id: str, there: Mapping[str, str]) -> None:
+    """As the old volume's; the image that it was once made of is named by its id in the new cloud, or not at all."""
+    wanted = {name: value for name, value in resource.spec.get("image_metadata", {}).items() if name not in OF_THE_IMAGE_ITSELF}
+    base = resource.spec.get("image_metadata", {}).get("image_id")
+    if base and Ref("image", base) in passage.ids:
+        wanted["image_id"] = passage.ids[Ref("image", base)]
+    missing = {name: value for name, value in wanted.items() if there.get(name) != value}
+    if missing:
+        _act(passage.new, id, "os-set_image_metadata", {"metadata": missing})
+    for name in sorted(there.keys() - wanted.keys()):
+        _act(passage.new, id, "os-unset_image_metadata", {"key": name})
