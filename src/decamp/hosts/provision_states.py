@@ -1,4 +1,4 @@
-"""Ironic's provision states and the ways that Decamp takes between them: the table is the machine, its picture in docs/ is drawn from it."""
+"""Ironic's provision states, and the ways that Decamp takes between them: the table is the machine, docs/ draws its picture from it."""
 
 from __future__ import annotations
 
