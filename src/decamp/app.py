@@ -11,6 +11,7 @@ from decamp.model.documents import sha256
 from decamp.model.errors import BadInput, Bug, Refused
 from decamp.model.ledger import Entry
 from decamp.model.plan import ExpandGoal, MoveGoal, Plan, VacateGoal
+from decamp.model.policy import Policy
 from decamp.model.run import ActionReport, RunReport, RunState, RunSummary
 from decamp.model.survey import Survey
 from decamp.planning.confirm import plan_confirm as confirm
@@ -69,7 +70,7 @@ def plan_vacate(place: Place, goal: VacateGoal, *, old: Survey | None, report: R
         raise BadInput(f"{old.cloud}: hosts are shown to admins only: these credentials cannot vacate anything")
     policy = place.settings.the_policy
     plan = vacate(old, policy, goal=goal, made_from={"old": sha256(old), "policy": sha256(policy)})
-    return _proved(plan, {"old": old})
+    return _proved(plan, {"old": old}, policy)
 
 
 def plan_expand(place: Place, *, hosts: tuple[str, ...], old: Survey | None, undercloud: Survey | None, report: Report) -> Plan:
@@ -97,7 +98,7 @@ def check(place: Place, plan: Plan, given: Mapping[str, Survey | None], *, repor
         for role in ROLES
         if role in plan.made_from
     }
-    return replay(plan, surveys)
+    return replay(plan, surveys, place.settings.the_policy)
 
 
 def plan_undo(place: Place, run: str) -> Plan:
@@ -186,9 +187,9 @@ def _ledger(place: Place) -> tuple[Entry, ...]:
         return tuple(entry for summary in runs.all() for entry in runs.ledger.entries(summary.id))
 
 
-def _proved(plan: Plan, surveys: Mapping[str, Survey]) -> Plan:
+def _proved(plan: Plan, surveys: Mapping[str, Survey], policy: Policy | None = None) -> Plan:
     """Rule 3: no plan leaves before the independent checker has replayed it, whoever made it."""
-    violations = replay(plan, surveys)
+    violations = replay(plan, surveys, policy)
     if violations:
         first = violations[0]
         raise Bug(f"The plan that was made breaks {len(violations)} rules, first {first.rule} at {first.action}: {first.text}")

@@ -89,12 +89,12 @@ def _allowed(export: Callable[[], tuple[Resource, ...]], kind: str, incomplete: 
 
 
 def _untold(groups: Iterable[tuple[Resource, ...]]) -> list[str]:
-    """Attributes that these credentials do not show, said once for each kind."""
+    """Attributes that the cloud does not show (to these credentials, or at its version), said once for each kind."""
     counts: dict[tuple[str, str], int] = {}
     for resource in (one for group in groups for one in group):
         for attribute in resource.info.get("unreadable", ()):
             counts[resource.kind, attribute] = counts.get((resource.kind, attribute), 0) + 1
-    return [f"{attribute} of {number} of kind {kind}: shown to admins only" for (kind, attribute), number in sorted(counts.items())]
+    return [f"{attribute} of {number} of kind {kind}: this cloud does not show it with these credentials" for (kind, attribute), number in sorted(counts.items())]
 
 
 def _now() -> str:

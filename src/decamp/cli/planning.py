@@ -14,7 +14,7 @@ from decamp.cli.base import Lister
 from decamp.cli.words import amount_of_bytes, duration, plural
 from decamp.model.plan import Action, Plan, Verb
 
-COLUMNS = ("#", "", "Action", "Target", "Change", "Why")
+COLUMNS = ("No", "Sign", "Action", "Target", "Change", "Why")
 SYMBOLS = {Verb.REMOVE: "-", Verb.DELETE_SERVICE: "-", Verb.CREATE: "+", Verb.ENROLL: "+", Verb.SCALE_OUT: "+", Verb.ADOPT: "="}
 """+ made, - deleted, = taken as it is; ~ changed is the rest."""
 
