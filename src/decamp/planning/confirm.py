@@ -1,0 +1,115 @@
+"""Planning a confirm: what of the old cloud a run has left without purpose, because its copy is proved, is deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from decamp.model.documents import sha256
+from decamp.model.errors import Refused
+from decamp.model.ledger import Entry
+from decamp.model.plan import Action, ConfirmGoal, MoveGoal, Plan, Reason, Refusal, Verb
+from decamp.model.refs import Ref
+from decamp.model.survey import Resource
+from decamp.planning import fields
+from decamp.planning.undo import Draft, made_of, ordered, removal
+
+WITH_THEIR_SERVER = ("volume", "port")
+"""Kinds that serve one server alone, and go when it goes."""
+
+WITH_THE_PROJECT = ("server_group", "router", "security_group_rule", "security_group", "subnet", "network")
+"""Kinds that servers share, and that go when all of the project has moved. Keypairs belong to users, images and flavors to whoever else
+uses them, and a project to its domain: they stay."""
+
+HARMLESS = ("floating_ip", "security_group")
+"""Kinds of which a refusal in the plan leaves no server behind that would need the networks still."""
+
+
+def plan_confirm(plan: Plan, entries: tuple[Entry, ...], run: str) -> Plan:
+    """The removal of the old servers that `run` has moved, of their volumes and ports, and after a whole project of its networks too.
+
+    `entries` are the run's rows of the ledger, or the rows of every run. Raises Refused where there is nothing to confirm.
+    """
+    if not isinstance(plan.goal, MoveGoal):
+        raise Refused(f"Run {run} moved nothing to the new cloud, so there is nothing to confirm: only moves leave something behind.")
+    own = {entry.action: entry for entry in entries if entry.run == run}
+    proved = _proved(plan, own)
+    stood_down = {action.target for action in plan.actions if action.verb is Verb.LOCK_SERVER and action.id in own}
+    servers = {ref: resource for ref, resource in proved.items() if ref.kind == "server" and ref in stood_down}
+    removed = dict(servers)
+    for server in servers.values():
+        serving = {*fields.ports(server), *(disk.volume for disk in fields.disks(server))}
+        removed |= {ref: resource for ref, resource in proved.items() if ref in serving and ref.kind in WITH_THEIR_SERVER}
+    refusals = _unproved(plan, own, removed)
+    if not plan.goal.servers and not refusals and all(refusal.ref.kind in HARMLESS for refusal in plan.refusals):
+        removed |= {ref: resource for ref, resource in proved.items() if _goes_with_the_project(resource, proved)}
+    if not removed:
+        raise Refused(f"Run {run} has nothing to confirm: no server of it is copied, proved, and locked in the old cloud.")
+    return Plan(
+        goal=ConfirmGoal(run=run),
+        made_from={"plan": plan.id, "ledger": sha256(entries)},
+        actions=ordered(_removals(removed), rank=lambda action: (action.target.kind, action.target.id)),
+        refusals=tuple(sorted(refusals, key=lambda refusal: (refusal.ref, refusal.reason))),
+    ).sealed()
+
+
+def _proved(plan: Plan, own: Mapping[str, Entry]) -> dict[Ref, Resource]:
+    """Old resources whose copies this run made and verified, and which are still there."""
+    return {
+        action.target: made_of(action)
+        for action in plan.actions
+        if action.verb is Verb.CREATE and (entry := own.get(action.id)) and entry.verified_at and not entry.adopted and not entry.removed_at
+    }
+
+
+def _unproved(plan: Plan, own: Mapping[str, Entry], removed: Mapping[Ref, Resource]) -> list[Refusal]:
+    """Servers of the plan that stay, with what would let them go."""
+    refusals: list[Refusal] = []
+    for action in plan.actions:
+        if action.verb is not Verb.CREATE or action.target.kind != "server" or action.target in removed:
+            continue
+        entry = own.get(action.id)
+        if entry and entry.removed_at:
+            continue
+        what = "is not locked in the old cloud" if entry and entry.verified_at else "has no copy that is proved"
+        text = f"{action.target} stays: it {what}. Resume the run first."
+        refusals.append(Refusal(ref=action.target, reason=Reason.CONFLICT, text=text))
+    return refusals
+
+
+def _goes_with_the_project(resource: Resource, proved: Mapping[Ref, Resource]) -> bool:
+    """A project's default security group stays as long as the project, and keeps its rules."""
+    match resource.kind:
+        case "security_group":
+            return not fields.is_default_group(resource)
+        case "security_group_rule":
+            group = fields.group_of(resource)
+            return group is not None and group in proved and not fields.is_default_group(proved[group])
+        case kind:
+            return kind in (*WITH_THEIR_SERVER, *WITH_THE_PROJECT)
+
+
+def _removals(removed: Mapping[Ref, Resource]) -> list[Draft]:
+    """In the reverse of the order in which copies are made: what needs something goes before it."""
+    actions = {ref: _removal(ref, resource) for ref, resource in removed.items()}
+    drafts: list[Draft] = []
+    for ref, action in actions.items():
+        needed_by = {actions[other].id for other, resource in removed.items() if ref in resource.needs}
+        drafts.append((action, needed_by))
+    return drafts
+
+
+def _removal(ref: Ref, resource: Resource) -> Action:
+    changes: dict[str, tuple[Any, Any]] = (
+        {"contents": ("the old one's, which its copy does not have", None)} if _starts_fresh(resource) else {}
+    )
+    action = removal(ref, "old", ref.id, resource.fingerprint, "its copy is proved")
+    return msgspec.structs.replace(action, changes=changes)
+
+
+def _starts_fresh(resource: Resource) -> bool:
+    """Whether the copy's root disk came from its base image, so that this was the last of the old contents."""
+    image = fields.as_ref(resource.spec.get("image"))
+    return image is not None and image.kind == "image"

@@ -1,0 +1,145 @@
+"""What a move is decided from: both surveys, the mapping, and what earlier runs made; and how the mapping's words are found in them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from decamp.model import mapping as mapping_module
+from decamp.model.errors import BadInput
+from decamp.model.ledger import Entry
+from decamp.model.refs import Ref
+from decamp.model.survey import Resource, Survey
+from decamp.planning import fields
+
+
+class Match(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the decisions are made from."""
+
+    old: Survey
+    new: Survey
+    mapping: mapping_module.Mapping
+    project: Resource
+    """The old one that moves."""
+    old_by_kind: Mapping[str, tuple[Resource, ...]]
+    new_by_kind: Mapping[str, tuple[Resource, ...]]
+    moved: Mapping[Ref, Entry]
+    """What earlier runs made, proved, and nobody removed."""
+    unproved: Mapping[Ref, Entry]
+    """What earlier runs made and did not prove."""
+
+    @property
+    def as_operator(self) -> bool:
+        """With rights over the whole new cloud: projects, flavors and public images can be made there."""
+        return self.new.admin
+
+
+def match_of(old: Survey, new: Survey, mapping: mapping_module.Mapping, project: Resource, ledger: Iterable[Entry]) -> Match:
+    made = [entry for entry in ledger if entry.cloud == old.cloud and entry.new_id and not entry.adopted and not entry.removed_at]
+    proved = {entry.ref: entry for entry in sorted(made, key=lambda entry: (entry.verified_at or "", entry.run)) if entry.verified_at}
+    return Match(
+        old=old,
+        new=new,
+        mapping=mapping,
+        project=project,
+        old_by_kind=_by_kind(old.resources),
+        new_by_kind=_by_kind(new.resources),
+        moved=proved,
+        unproved={entry.ref: entry for entry in sorted(made, key=lambda entry: entry.run) if entry.ref not in proved},
+    )
+
+
+def _by_kind(resources: Iterable[Resource]) -> dict[str, tuple[Resource, ...]]:
+    kinds: defaultdict[str, list[Resource]] = defaultdict(list)
+    for resource in resources:
+        kinds[resource.kind].append(resource)
+    return {kind: tuple(sorted(found, key=lambda resource: resource.id)) for kind, found in kinds.items()}
+
+
+def mapped(match: Match, resource: Resource) -> Resource | None:
+    """What the mapping says stands for it in the new cloud. Raises BadInput if the mapping contradicts what is there."""
+    table = _table(match.mapping, resource.kind)
+    if resource.id in table:
+        key = resource.id
+    elif resource.name and resource.name in table:
+        key = resource.name
+        namesakes = [one.id for one in match.old_by_kind.get(resource.kind, ()) if one.name == key]
+        if len(namesakes) > 1:
+            raise BadInput(
+                f"mapping: {resource.kind}: cloud {match.old.cloud} has several named {key!r}: {', '.join(namesakes)}. Give ids."
+            )
+    else:
+        return None
+    return _in_new(match, resource.kind, key, table[key])
+
+
+def _table(mapping: mapping_module.Mapping, kind: str) -> dict[str, str]:
+    match kind:
+        case "network":
+            return mapping.network
+        case "subnet":
+            return mapping.subnet
+        case "image":
+            return mapping.image
+        case "flavor":
+            return mapping.flavor
+        case "keypair":
+            return mapping.keypair
+        case "project":
+            return mapping.project
+        case _:
+            return {}
+
+
+def _in_new(match: Match, kind: str, key: str, value: str) -> Resource:
+    there = match.new_by_kind.get(kind, ())
+    found = [one for one in there if one.id == value] or [one for one in there if one.name == value]
+    if not found:
+        raise BadInput(f"mapping: {kind}: {key!r} -> {value!r}: cloud {match.new.cloud} has no {kind} of that id or name.")
+    if len(found) > 1:
+        raise BadInput(
+            f"mapping: {kind}: {key!r} -> {value!r}: cloud {match.new.cloud} has several of that name: "
+            f"{', '.join(one.id for one in found)}. Give the id."
+        )
+    return found[0]
+
+
+def is_foreign(match: Match, network: Resource) -> bool:
+    """Whether the operator made it, so that it is mapped and never cloned: external, shared, of another project, or provider.
+
+    A network on a named physical network is taken for a provider network; Neutron tells that to admins only.
+    """
+    shared = bool(fields.field(network, "external")) or bool(fields.field(network, "shared"))
+    return shared or network.project not in (None, match.project.id) or fields.physical_network(network) is not None
+
+
+def moved_earlier(match: Match, resource: Resource) -> Entry | None:
+    """The entry of its copy, if the new cloud's survey still has that; kinds that are never surveyed are not reused."""
+    entry = match.moved.get(resource.ref)
+    there = entry and any(one.id == entry.new_id for one in match.new_by_kind.get(resource.kind, ()))
+    return entry if there else None
+
+
+def as_seen(match: Match) -> dict[Ref, Resource]:
+    """The old cloud's resources, as this project's move sees them."""
+    seen = {resource.ref: _seen(match, resource) for resource in match.old.resources}
+    seen[match.project.ref] = msgspec.structs.replace(match.project, needs=())
+    for server in match.old_by_kind.get("server", ()):
+        for flavor in fields.told_flavor(server):
+            seen.setdefault(flavor.ref, flavor)
+    return seen
+
+
+def _seen(match: Match, resource: Resource) -> Resource:
+    """What belongs to the project needs the project. What moves for it drags no other project along: a private flavor is opened to this
+    one alone. A server that has moved needs nothing more; a floating IP, which is only reported, nothing at all."""
+    if resource.kind == "floating_ip" or (resource.kind == "server" and moved_earlier(match, resource)):
+        return msgspec.structs.replace(resource, needs=())
+    if resource.kind == "flavor" and not fields.is_public_flavor(resource):
+        access = [[match.project.kind, match.project.id]]
+        return msgspec.structs.replace(resource, needs=(match.project.ref,), spec={**resource.spec, "access": access})
+    if resource.project == match.project.id and resource.kind != "project":
+        return msgspec.structs.replace(resource, needs=tuple(sorted({*resource.needs, match.project.ref})))
+    return resource

@@ -1,0 +1,284 @@
+"""Planning a move: what of a project goes to the new cloud, what there is taken for its copy, and in which order the rest is made.
+
+Survey to plan in five steps, each in a module of its own: what is asked for (`manners`), how far that reaches (`selection`), what cannot
+be carried (`carrying`), what is made and what adopted (`decisions`), and the actions with their order (here and in `ordering`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from decamp.model import mapping as mapping_module
+from decamp.model.errors import BadInput, Bug
+from decamp.model.ledger import Entry
+from decamp.model.plan import Action, Forecast, MoveGoal, Plan, Reason, Refusal, Verb
+from decamp.model.refs import Ref
+from decamp.model.survey import Resource, Survey
+from decamp.planning import fields
+from decamp.planning.carrying import hindrances
+from decamp.planning.decisions import Adopt, Create, Decision, Refuse, decide, surplus_rules
+from decamp.planning.manners import COPY, Asked, ask
+from decamp.planning.matching import Match, as_seen, is_foreign, mapped, match_of, moved_earlier
+from decamp.planning.ordering import reduced, topological
+from decamp.planning.selection import Closure, closure, find_project, find_servers
+
+Key = tuple[Verb, Ref]
+
+
+def plan_move(
+    old: Survey,
+    new: Survey,
+    mapping: mapping_module.Mapping,
+    *,
+    goal: MoveGoal,
+    made_from: dict[str, str],
+    ledger: tuple[Entry, ...] = (),
+) -> Plan:
+    """The plan to move a project, or the chosen servers of it with all that they need. `ledger`: what earlier runs have made.
+
+    Raises BadInput for a project, server, manner or mapping that is not there, or names several things.
+    """
+    if old.cloud == new.cloud:
+        raise BadInput(f"Cloud {old.cloud} was given both as the old and as the new one.")
+    project = find_project(old, goal.project)
+    servers = find_servers(old, project, goal.servers)
+    match = match_of(old, new, mapping, project, ledger)
+    asked = ask(as_seen(match), [server for server in servers if not moved_earlier(match, server)], goal.manner)
+    roots = [server.ref for server in servers] if goal.servers else _all_of(project, asked)
+    reach = closure(asked.resources, roots, lambda resource: _is_carried(match, resource))
+    decided = _decide_all(match, asked, reach)
+    kept = _still_wanted(match, asked, reach, decided, roots)
+    actions = _actions(match, asked, decided, kept)
+    refusals = [*_missing(match, reach), *asked.refusals, *surplus_rules(match, {ref: decided[ref] for ref in kept})]
+    refusals += [refusal for decision in decided.values() if isinstance(decision, Refuse) for refusal in decision.refusals]
+    return Plan(
+        goal=goal,
+        made_from=made_from,
+        actions=actions,
+        refusals=tuple(sorted(set(refusals), key=lambda refusal: (refusal.ref, refusal.reason, refusal.text))),
+        forecast=_forecast(asked, decided, kept),
+    ).sealed()
+
+
+def _all_of(project: Resource, asked: Asked) -> list[Ref]:
+    return sorted(ref for ref, resource in asked.resources.items() if resource.project == project.id)
+
+
+def _is_carried(match: Match, resource: Resource) -> bool:
+    """Whether its copy is ours to complete, so that its members come along."""
+    return resource.project == match.project.id and not (
+        resource.kind in ("network", "subnet") and (mapped(match, resource) or is_foreign(match, resource))
+    )
+
+
+def _decide_all(match: Match, asked: Asked, reach: Closure) -> dict[Ref, Decision]:
+    refused_by_manner = {refusal.ref for refusal in asked.refusals}
+    decided: dict[Ref, Decision] = {}
+    order = topological({ref: resource.needs for ref, resource in reach.resources.items()}, rank=lambda ref: ref)
+    for ref in order:
+        resource = reach.resources[ref]
+        decision = decide(match, resource, decided)
+        if isinstance(decision, Create):
+            against = hindrances(decision.resource, match.old, reach.resources)
+            wanting = [need for need in resource.needs if need in reach.missing or isinstance(decided.get(need), Refuse)]
+            if wanting:
+                against = (*against, _needs_refused(resource, wanting, reach))
+            if against or ref in refused_by_manner:
+                decision = Refuse(refusals=against)
+        decided[ref] = decision
+    _leave_behind(reach, decided)
+    return decided
+
+
+def _needs_refused(resource: Resource, wanting: Iterable[Ref], reach: Closure) -> Refusal:
+    named = ", ".join(fields.label(reach.resources[ref]) if ref in reach.resources else str(ref) for ref in wanting)
+    return Refusal(
+        ref=resource.ref, reason=Reason.NEEDS_REFUSED, text=f"{fields.label(resource)} needs {named}, not to be had in the new cloud."
+    )
+
+
+def _leave_behind(reach: Closure, decided: dict[Ref, Decision]) -> None:
+    """Volumes and ports that a refused server uses stay with it: a disk in use is no point in time, an address in use is an outage."""
+    for server in reach.resources.values():
+        if server.kind != "server" or not isinstance(decided[server.ref], Refuse):
+            continue
+        for ref in (*(disk.volume for disk in fields.disks(server)), *fields.ports(server)):
+            if isinstance(decided.get(ref), Create):
+                text = f"{fields.label(reach.resources[ref])} stays with {fields.label(server)}, which is refused."
+                decided[ref] = Refuse(refusals=(Refusal(ref=ref, reason=Reason.NEEDS_REFUSED, text=text),))
+
+
+def _still_wanted(match: Match, asked: Asked, reach: Closure, decided: Mapping[Ref, Decision], roots: Iterable[Ref]) -> list[Ref]:
+    """What remains when nothing is made for the sake of what is refused."""
+    accepted = {ref: resource for ref, resource in reach.resources.items() if not isinstance(decided[ref], Refuse)}
+    wanted = closure(accepted, [ref for ref in roots if ref in accepted], lambda resource: _is_carried(match, resource))
+    return list(wanted.resources)
+
+
+def _missing(match: Match, reach: Closure) -> list[Refusal]:
+    refusals: list[Refusal] = []
+    for ref, by in reach.missing.items():
+        users = ", ".join(fields.label(reach.resources[user]) for user in by[:3]) + (f" and {len(by) - 3} more" if len(by) > 3 else "")
+        text = f"{ref} is needed by {users}. Cloud {match.old.cloud}'s survey has it not: it is gone, or hidden from these credentials."
+        refusals.append(Refusal(ref=ref, reason=Reason.NOT_FOUND, text=text))
+    return refusals
+
+
+def _actions(match: Match, asked: Asked, decided: Mapping[Ref, Decision], kept: list[Ref]) -> tuple[Action, ...]:
+    drafts: dict[Key, Action] = {}
+    after: dict[Key, set[Key]] = {}
+    making = {ref: (Verb.ADOPT if isinstance(decided[ref], Adopt) else Verb.CREATE, ref) for ref in kept}
+    for ref in kept:
+        resource = asked.resources[ref]
+        key = making[ref]
+        after[key] = {making[need] for need in resource.needs if need in making}
+        drafts[key] = _making(asked, resource, decided[ref])
+    for ref in kept:
+        if ref.kind == "server" and isinstance(decided[ref], Create):
+            _hand_over(match, asked, decided, making, asked.resources[ref], drafts, after)
+    order = topological(after, rank=_rank)
+    direct = reduced(order, after)
+    return tuple(msgspec.structs.replace(drafts[key], after=tuple(drafts[other].id for other in direct[key])) for key in order)
+
+
+KINDS = (
+    "project",
+    "keypair",
+    "flavor",
+    "image",
+    "network",
+    "subnet",
+    "router",
+    "security_group",
+    "security_group_rule",
+    "port",
+    "server_group",
+    "server_snapshot",
+    "volume",
+    "server",
+)
+"""The order in which a plan lists what could come in any order."""
+
+
+def _rank(key: Key) -> tuple[int, str, str, str]:
+    verb, ref = key
+    return (KINDS.index(ref.kind) if ref.kind in KINDS else len(KINDS), ref.kind, ref.id, verb)
+
+
+def _making(asked: Asked, resource: Resource, decision: Decision) -> Action:
+    ref = resource.ref
+    if isinstance(decision, Adopt):
+        return Action(
+            id=f"adopt/{ref.kind}/{ref.id}",
+            verb=Verb.ADOPT,
+            target=ref,
+            args={"id": decision.id, "because": decision.because, "resource": msgspec.to_builtins(resource)},
+            locks=_locks(resource),
+            expects=resource.fingerprint or None,
+            why=decision.why,
+        )
+    if isinstance(decision, Refuse):
+        raise Bug(f"{ref} is refused: nothing is made of it")
+    changes = {**decision.changes, **asked.changes.get(ref, {})}
+    if untold := fields.not_carried(resource):
+        changes["not_carried"] = ("; ".join(untold), None)
+    return Action(
+        id=f"create/{ref.kind}/{ref.id}",
+        verb=Verb.CREATE,
+        target=ref,
+        args={"resource": msgspec.to_builtins(decision.resource), "manner": asked.manners.get(ref, COPY)},
+        locks=_locks(resource),
+        expects=resource.fingerprint or None,
+        changes=changes,
+        why=decision.why,
+    )
+
+
+def _locks(resource: Resource) -> tuple[str, ...]:
+    """Of its own, so that nothing else touches it meanwhile; server groups of one name share one, as nothing else tells them apart."""
+    if resource.kind == "server_snapshot":
+        return (f"server:{resource.id}",)
+    return (f"{resource.kind}:{resource.name if resource.kind == 'server_group' else resource.id}",)
+
+
+def _hand_over(
+    match: Match,
+    asked: Asked,
+    decided: Mapping[Ref, Decision],
+    making: Mapping[Ref, Key],
+    server: Resource,
+    drafts: dict[Key, Action],
+    after: dict[Key, set[Key]],
+) -> None:
+    """The old server is stopped before its disks are read, or its address shows up twice; else only when its copy is proved. Then it is
+    locked. It is stopped as late as can be: when all that needs no stopped server is in place."""
+    create = making[server.ref]
+    copied = {making[need] for need in server.needs if need in making and _reads_disk(asked, decided, need)}
+    after[create] |= _surroundings(asked, server, making)
+    lock = (Verb.LOCK_SERVER, server.ref)
+    drafts[lock] = _on_old(Verb.LOCK_SERVER, server, {"locked": (False, True)}, "its copy has taken over: it waits for confirm or undo")
+    after[lock] = {create}
+    if fields.status(server) != "ACTIVE":
+        return
+    stop = (Verb.STOP_SERVER, server.ref)
+    if copied or _address_is_known_in_new(decided, server, asked):
+        why = "its disks are copied as they are at one point in time" if copied else "its address is on a network that both clouds have"
+        after[stop] = after[create] - copied
+        after[create].add(stop)
+        for key in copied:
+            after[key].add(stop)
+    else:
+        why = "its copy is proved"
+        after[stop] = {create}
+        after[lock].add(stop)
+    drafts[stop] = _on_old(Verb.STOP_SERVER, server, {"status": ("ACTIVE", "SHUTOFF")}, why)
+
+
+def _on_old(verb: Verb, server: Resource, changes: dict[str, tuple[Any, Any]], why: str) -> Action:
+    return Action(
+        id=f"{verb}/{server.kind}/{server.id}",
+        verb=verb,
+        target=server.ref,
+        locks=_locks(server),
+        expects=server.fingerprint or None,
+        changes=changes,
+        why=why,
+    )
+
+
+def _reads_disk(asked: Asked, decided: Mapping[Ref, Decision], ref: Ref) -> bool:
+    return isinstance(decided[ref], Create) and (ref.kind == "server_snapshot" or (ref.kind == "volume" and asked.manners[ref] == COPY))
+
+
+def _address_is_known_in_new(decided: Mapping[Ref, Decision], server: Resource, asked: Asked) -> bool:
+    networks = {fields.network_of(asked.resources[port]) for port in fields.ports(server)}
+    decisions = [decided.get(network) for network in networks if network]
+    return any(isinstance(decision, Adopt) and decision.because == "mapping" for decision in decisions)
+
+
+def _surroundings(asked: Asked, server: Resource, making: Mapping[Ref, Key]) -> set[Key]:
+    """What it does not need to exist, but to come up as it did: the routers of its subnets, the rules of its groups."""
+    ports = [asked.resources[port] for port in fields.ports(server)]
+    subnets = {need for port in ports for need in port.needs if need.kind == "subnet"}
+    groups = {need for port in ports for need in port.needs if need.kind == "security_group"}
+    return {
+        key
+        for ref, key in making.items()
+        if (ref.kind == "router" and subnets.intersection(asked.resources[ref].needs))
+        or (ref.kind == "security_group_rule" and fields.group_of(asked.resources[ref]) in groups)
+    }
+
+
+def _forecast(asked: Asked, decided: Mapping[Ref, Decision], kept: Iterable[Ref]) -> Forecast:
+    """Bytes are the most that is carried: images as they are stored, disks at their full size. Times are not foretold."""
+    made = [asked.resources[ref] for ref in kept if isinstance(decided[ref], Create)]
+    carried = 0
+    for resource in made:
+        if resource.kind in ("image", "server_snapshot"):
+            carried += int(fields.field(resource, "size") or 0)
+        elif resource.kind == "volume" and asked.manners[resource.ref] == COPY:
+            carried += int(fields.field(resource, "size_gib") or 0) << 30
+    return Forecast(servers=sum(resource.kind == "server" for resource in made), bytes=carried)

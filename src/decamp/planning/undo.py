@@ -1,0 +1,189 @@
+"""Planning an undo: what a run made is removed, in reverse, and the old servers that it stopped are started again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
+
+from decamp.model.documents import sha256
+from decamp.model.errors import Refused
+from decamp.model.ledger import Entry
+from decamp.model.plan import Action, ConfirmGoal, ExpandGoal, MoveGoal, Plan, Reason, Refusal, UndoGoal, VacateGoal, Verb
+from decamp.model.refs import Ref
+from decamp.model.survey import Resource
+from decamp.planning import fields
+from decamp.planning.ordering import ancestors, reduced, topological
+
+Draft = tuple[Action, set[str]]
+"""An action, and the ids of all that it comes after."""
+
+
+def plan_undo(plan: Plan, entries: tuple[Entry, ...], run: str) -> Plan:
+    """The way back from `run`, which applied `plan`; `entries` are its rows of the ledger, or the rows of every run.
+
+    What other runs build upon stays, and is said. Raises Refused where there is no way back.
+    """
+    own = {entry.action: entry for entry in entries if entry.run == run}
+    match plan.goal:
+        case MoveGoal():
+            drafts, refusals = _undo_move(plan, own, [entry for entry in entries if entry.run != run])
+        case VacateGoal():
+            drafts, refusals = _undo_vacate(plan, own)
+        case ExpandGoal():
+            drafts, refusals = [], _undo_expand(plan, own)
+        case UndoGoal():
+            raise Refused(f"Run {run} is an undo: to move again, make a new plan.")
+        case ConfirmGoal():
+            raise Refused(f"Run {run} deleted what it was asked to delete in the old cloud: there is no way back from that.")
+    if not drafts and not refusals:
+        raise Refused(f"Run {run} has nothing that could be undone: it made nothing, or it is undone already.")
+    return Plan(
+        goal=UndoGoal(run=run),
+        made_from={"plan": plan.id, "ledger": sha256(entries)},
+        actions=_ordered(drafts),
+        refusals=tuple(sorted(refusals, key=lambda refusal: (refusal.ref, refusal.reason, refusal.text))),
+    ).sealed()
+
+
+def _undo_move(plan: Plan, own: Mapping[str, Entry], others: Sequence[Entry]) -> tuple[list[Draft], list[Refusal]]:
+    """A copy goes only when its old server is unlocked, which proves that this is there, and before it is started: they share addresses."""
+    before = ancestors({action.id: action.after for action in plan.actions})
+    removals: dict[str, Action] = {}
+    refusals: list[Refusal] = []
+    for action in plan.actions:
+        entry = own.get(action.id)
+        if action.verb is not Verb.CREATE or entry is None or entry.new_id is None or entry.adopted or entry.removed_at:
+            continue
+        if stays := _stays(entry, others):
+            text = f"{entry.ref.kind} {entry.new_id}, the copy of {fields.label(made_of(action))}, stays: {stays}"
+            refusals.append(Refusal(ref=entry.ref, reason=Reason.CONFLICT, text=text))
+        else:
+            removals[action.id] = removal(entry.ref, "new", entry.new_id, str(entry.fingerprint), f"run {entry.run} made it")
+    drafts: dict[str, Draft] = {
+        removals[made].id: (removals[made], {removals[later].id for later in removals if made in before[later]}) for made in removals
+    }
+    kept = {refusal.ref for refusal in refusals} | {entry.ref for entry in others if _is_copy(entry)}
+    for action in plan.actions:
+        if action.id in own and action.target not in kept:
+            _put_back(action, own[action.id], drafts)
+    return list(drafts.values()), refusals
+
+
+def _is_copy(entry: Entry) -> bool:
+    return entry.new_id is not None and not entry.adopted and not entry.removed_at
+
+
+def _stays(entry: Entry, others: Sequence[Entry]) -> str | None:
+    """Why the copy cannot be removed."""
+    for other in others:
+        if other.adopted and not other.removed_at and (other.ref.kind, other.new_id) == (entry.ref.kind, entry.new_id):
+            return f"run {other.run} uses it too. Undo that one first, then this one again."
+        if other.ref == entry.ref and other.new_id is None and other.verified_at and other.action.startswith(f"{Verb.REMOVE}/"):
+            return f"run {other.run} has deleted the old one, so this is all that there is of it."
+    if entry.fingerprint is None:
+        return "the ledger does not say what it looked like, so nothing shows that it has not changed since. Remove it by hand."
+    return None
+
+
+def made_of(action: Action) -> Resource:
+    """The resource that a create action copies."""
+    return msgspec.convert(action.args["resource"], Resource)
+
+
+def removal(ref: Ref, cloud: str, id: str, expects: str, why: str) -> Action:
+    return Action(
+        id=f"{Verb.REMOVE}/{ref.kind}/{ref.id}",
+        verb=Verb.REMOVE,
+        target=ref,
+        args={"cloud": cloud, "id": id},
+        locks=(f"{ref.kind}:{ref.id}",),
+        expects=expects,
+        why=why,
+    )
+
+
+def _put_back(action: Action, entry: Entry, drafts: dict[str, Draft]) -> None:
+    """Unlock and start the old server, as far as the run locked and stopped it."""
+    server = f"{action.target.kind}/{action.target.id}"
+    remove, unlock = f"{Verb.REMOVE}/{server}", f"{Verb.UNLOCK_SERVER}/{server}"
+    if action.verb is Verb.LOCK_SERVER and not entry.facts.get("locked"):
+        drafts[unlock] = (_on_old(Verb.UNLOCK_SERVER, action, {"locked": (True, False)}, "the run locked it"), set())
+        if remove in drafts:
+            drafts[remove][1].add(unlock)
+    status = str(entry.facts.get("status") or "ACTIVE")
+    if action.verb is Verb.STOP_SERVER and status == "ACTIVE":
+        start = _on_old(Verb.START_SERVER, action, {"status": ("SHUTOFF", status)}, "the run stopped it")
+        drafts[start.id] = (msgspec.structs.replace(start, args={"status": status}), {unlock, remove})
+
+
+def _on_old(verb: Verb, action: Action, changes: dict[str, tuple[object, object]], why: str) -> Action:
+    return Action(
+        id=f"{verb}/{action.target.kind}/{action.target.id}",
+        verb=verb,
+        target=action.target,
+        locks=action.locks,
+        expects=action.expects,
+        changes=changes,
+        why=why,
+    )
+
+
+def _undo_vacate(plan: Plan, own: Mapping[str, Entry]) -> tuple[list[Draft], list[Refusal]]:
+    done = {(action.verb, action.target) for action in plan.actions if action.id in own}
+    drafts: list[Draft] = []
+    refusals: list[Refusal] = []
+
+    def say(ref: Ref, text: str) -> None:
+        refusals.append(Refusal(ref=ref, reason=Reason.UNSUPPORTED, text=text))
+
+    for action in plan.actions:
+        if action.verb is not Verb.DISABLE_SERVICE or action.id not in own:
+            continue
+        host = action.target
+        if (Verb.DELETE_SERVICE, host) in done:
+            say(host, f"The compute service of {host.id} is deleted: the host comes back only by being deployed and registered again.")
+            continue
+        if (Verb.STOP_COMPUTE, host) in done:
+            say(host, f"nova-compute on {host.id} was stopped, in a way that the configuration says: start it again there.")
+        enable = Action(
+            id=f"{Verb.ENABLE_SERVICE}/{host.kind}/{host.id}",
+            verb=Verb.ENABLE_SERVICE,
+            target=host,
+            locks=(f"host:{host.id}",),
+            changes={"status": ("disabled", "enabled")},
+            why="the run disabled it",
+        )
+        drafts.append((enable, set()))
+    moved = sum(action.id in own for action in plan.actions if action.verb in (Verb.LIVE_MIGRATE, Verb.COLD_MIGRATE))
+    if moved and drafts:
+        hosts = ", ".join(sorted(enable.target.id for enable, _ in drafts))
+        say(drafts[0][0].target, f"{moved} servers that were migrated off {hosts} stay where they are now: migrations are not reversed.")
+    return drafts, refusals
+
+
+def _undo_expand(plan: Plan, own: Mapping[str, Entry]) -> list[Refusal]:
+    """Machines are not taken back: the new cloud may have placed servers on them since."""
+    furthest: dict[Ref, Verb] = {action.target: action.verb for action in plan.actions if action.id in own}
+    return [
+        Refusal(
+            ref=ref,
+            reason=Reason.UNSUPPORTED,
+            text=f"{ref} got as far as {verb}. This version does not take machines back: empty the host, lower the role's count in the "
+            "overcloud's stack with a removal policy for it, then undeploy and delete the node with Ironic.",
+        )
+        for ref, verb in sorted(furthest.items())
+    ]
+
+
+def _ordered(drafts: Iterable[Draft]) -> tuple[Action, ...]:
+    return ordered(drafts, rank=lambda action: (action.target.kind, action.target.id, action.verb))
+
+
+def ordered(drafts: Iterable[Draft], rank: Callable[[Action], tuple[str, ...]]) -> tuple[Action, ...]:
+    """The actions in a feasible order, each with its shortest `after`. Ids that are no action's are passed over."""
+    actions = {action.id: action for action, _ in drafts}
+    after = {action.id: earlier for action, earlier in drafts}
+    order = topological(after, rank=lambda one: rank(actions[one]))
+    direct = reduced(order, after)
+    return tuple(msgspec.structs.replace(actions[one], after=direct[one]) for one in order)
