@@ -1,0 +1,375 @@
+"""What the executor writes of runs and actions. Every write of an execution is fenced by its token."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from decamp.model.documents import encode
+from decamp.model.effects import Outcome
+from decamp.model.errors import BadInput, Changed, Refused
+from decamp.model.plan import Action, ConfirmGoal, Plan, UndoGoal
+from decamp.model.run import ACTION_TRANSITIONS, ENDED, ActionState, RunState
+from decamp.run import locks, schema, workers
+from decamp.run.database import Database, timestamp
+from decamp.run.ledger import mark_verified, write_entry
+from decamp.run.redacting import without_secrets
+
+_RUNS, _ACTIONS = schema.runs, schema.actions
+
+
+class Fenced(Exception):
+    """Another execution has taken over what this one wanted to write."""
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """What an execution that has just taken an action over finds."""
+
+    tried: bool
+    recorded: bool
+
+
+class ActionEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """How an action ended, if not well."""
+
+    state: ActionState
+    error: str | None = None
+    kind: str | None = None
+
+
+def begin(database: Database, plan: Plan, concurrency: int, worker: workers.Worker) -> str:
+    """Store the plan and a run of it, on which `worker` works from now on; the run's id.
+
+    Raises Refused where the plan is being applied, Changed where it was.
+    """
+    goal = msgspec.to_builtins(plan.goal)
+    about = plan.goal.run if isinstance(plan.goal, UndoGoal | ConfirmGoal) else None
+    now = timestamp()
+    try:
+        with database.writing() as connection:
+            connection.execute(database.insert_or_leave(schema.plans, {"id": plan.id, "document": encode(plan), "stored_at": now}))
+            if about:
+                _refuse_unless_over(connection, about)
+            number = _next_number(connection, plan)
+            run = _run_id(connection, plan, number)
+            connection.execute(
+                sa.insert(_RUNS).values(
+                    id=run,
+                    plan=plan.id,
+                    number=number,
+                    goal=msgspec.json.encode(goal).decode(),
+                    about=about,
+                    concurrency=concurrency,
+                    round=1,
+                    began_at=now,
+                )
+            )
+            if plan.actions:
+                connection.execute(
+                    sa.insert(_ACTIONS), [_new_action(run, position, action) for position, action in enumerate(plan.actions)]
+                )
+            workers.enter(connection, worker, listens=run)
+    except IntegrityError as error:
+        raise Refused(f"plan {plan.id} has just been begun by somebody else: see `decamp runs`") from error
+    return run
+
+
+def resume(database: Database, run: str, worker: workers.Worker) -> int:
+    """Begin another round, on which `worker` works: what is not done waits again. The new round's number.
+
+    Raises Refused if it is running, or done.
+    """
+    with database.writing() as connection:
+        row = _run(connection, run)
+        _refuse_if_done(row)
+        _refuse_if_live(connection, run)
+        connection.execute(
+            sa.update(_RUNS).where(_RUNS.c.id == run).values(round=row.round + 1, outcome=None, ended_at=None, cancel_asked_at=None)
+        )
+        back = [state for state, following in ACTION_TRANSITIONS.items() if ActionState.WAITING in following]
+        connection.execute(
+            sa.update(_ACTIONS)
+            .where(_ACTIONS.c.run == run, _ACTIONS.c.state.in_(back))
+            .values(state=ActionState.WAITING, holder=None, ended_at=None, error=None, error_kind=None, said="", changed=time.time())
+        )
+        workers.enter(connection, worker, listens=run)
+        return row.round + 1
+
+
+def ask_cancel(database: Database, run: str) -> RunState:
+    """Nothing more of it begins. INTERRUPTED: nobody lives who would hear it. Raises Refused if it is over."""
+    with database.writing() as connection:
+        row = _run(connection, run)
+        if row.outcome is not None:
+            raise Refused(f"run {run} is over ({row.outcome}): there is nothing to cancel")
+        connection.execute(sa.update(_RUNS).where(_RUNS.c.id == run, _RUNS.c.cancel_asked_at.is_(None)).values(cancel_asked_at=timestamp()))
+        return RunState.RUNNING if workers.live_for(connection, run) else RunState.INTERRUPTED
+
+
+def current_round(database: Database, run: str) -> tuple[int, int, bool]:
+    """(round, concurrency, whether it is over)."""
+    with database.reading() as connection:
+        row = _run(connection, run)
+        return row.round, row.concurrency, row.outcome is not None
+
+
+def ended(database: Database, run: str) -> dict[str, ActionState]:
+    """The actions that are over, and how they ended."""
+    with database.reading() as connection:
+        rows = connection.execute(
+            sa.select(_ACTIONS.c.id, _ACTIONS.c.state).where(_ACTIONS.c.run == run, _ACTIONS.c.state.in_(sorted(ENDED)))
+        )
+        return {row.id: ActionState(row.state) for row in rows}
+
+
+def ended_among(database: Database, run: str, running: Iterable[str]) -> dict[str, ActionState]:
+    with database.reading() as connection:
+        rows = connection.execute(
+            sa.select(_ACTIONS.c.id, _ACTIONS.c.state)
+            .where(_ACTIONS.c.run == run, _ACTIONS.c.id.in_(sorted(running)), _ACTIONS.c.state.in_(sorted(ENDED)))
+            .order_by(_ACTIONS.c.position)
+        )
+        return {row.id: ActionState(row.state) for row in rows}
+
+
+def cancel_asked(database: Database, run: str) -> bool:
+    with database.reading() as connection:
+        return _run(connection, run).cancel_asked_at is not None
+
+
+def claim(database: Database, run: str, round: int, action: str, *, token: str, worker: str, settle: bool = False) -> Claim | ActionState:
+    """Take an action: from now on only `token` writes it. Its state instead, if it ended already, or belongs to another round.
+
+    To settle, also one that ended badly is taken, and stays as it is.
+    """
+    with database.writing() as connection:
+        if _run(connection, run).round != round:
+            return ActionState.CANCELLED
+        row = connection.execute(sa.select(_ACTIONS).where(_ACTIONS.c.run == run, _ACTIONS.c.id == action)).one()
+        if row.state == ActionState.DONE or (not settle and ActionState(row.state) in ENDED):
+            return ActionState(row.state)
+        mine = sa.update(_ACTIONS).where(_ACTIONS.c.run == run, _ACTIONS.c.id == action)
+        if settle:
+            connection.execute(mine.values(holder=token))
+            return Claim(tried=row.tried, recorded=row.recorded)
+        connection.execute(
+            mine.values(
+                state=ActionState.RUNNING,
+                holder=token,
+                worker=worker,
+                attempts=_ACTIONS.c.attempts + 1,
+                started_at=sa.func.coalesce(_ACTIONS.c.started_at, timestamp()),
+                said="",
+                progress_done=None,
+                progress_total=None,
+                changed=time.time(),
+            )
+        )
+        return Claim(tried=row.tried, recorded=row.recorded)
+
+
+def still_mine(database: Database, run: str, action: str, token: str) -> tuple[bool, bool]:
+    """(whether the token still holds the action, whether somebody asked to cancel the run)."""
+    query = sa.select(_ACTIONS.c.holder, _RUNS.c.cancel_asked_at).join(_RUNS, _RUNS.c.id == _ACTIONS.c.run)
+    with database.reading() as connection:
+        row = connection.execute(query.where(_ACTIONS.c.run == run, _ACTIONS.c.id == action)).one()
+        return row.holder == token, row.cancel_asked_at is not None
+
+
+def tell(database: Database, run: str, action: str, token: str, **values: Any) -> None:
+    """Update what the report shows of a running action (said, progress_done, progress_total, tried). Raises Fenced."""
+    with database.writing() as connection:
+        _fenced_update(connection, run, action, token, **values)
+
+
+def record(database: Database, run: str, action: Action, token: str, outcome: Outcome, *, old: str, new: str) -> None:
+    """Journal the effect: from here on it is not looked for any more. Raises Fenced, and then nothing is written."""
+    with database.writing() as connection:
+        _fenced_update(connection, run, action.id, token, recorded=True, bytes=max(outcome.bytes, 0), said=without_secrets(outcome.said))
+        write_entry(database, connection, run, action, outcome, old=old, new=new)
+
+
+def finish(database: Database, run: str, action: Action, token: str, *, new: str) -> None:
+    """The effect is proved: the action is done, its locks are free. Raises Fenced."""
+    with database.writing() as connection:
+        now = timestamp()
+        _fenced_update(connection, run, action.id, token, state=ActionState.DONE, ended_at=now, error=None, error_kind=None)
+        mark_verified(connection, run, action, new=new)
+        locks.release(connection, run, action.id)
+
+
+def end_badly(database: Database, run: str, action: str, token: str, end: ActionEnd) -> None:
+    """Failed or cancelled; its locks are free. Raises Fenced."""
+    with database.writing() as connection:
+        error = without_secrets(end.error) if end.error else None
+        _fenced_update(connection, run, action, token, state=end.state, ended_at=timestamp(), error=error, error_kind=end.kind)
+        locks.release(connection, run, action)
+
+
+def settle(database: Database, run: str, action: str, token: str) -> None:
+    """The attempts left nothing behind: the next one begins from nothing. Raises Fenced."""
+    with database.writing() as connection:
+        _fenced_update(connection, run, action, token, tried=False)
+
+
+def warn(database: Database, run: str, action: str, warning: str) -> None:
+    """Not fenced: it is the fenced ones who have something to say."""
+    with database.writing() as connection:
+        connection.execute(
+            sa.update(_ACTIONS)
+            .where(_ACTIONS.c.run == run, _ACTIONS.c.id == action)
+            .values(warning=without_secrets(warning), changed=time.time())
+        )
+
+
+def set_aside(database: Database, run: str, round: int, actions: Iterable[str] | None, state: ActionState) -> None:
+    """Waiting actions (null: all that wait) are skipped or cancelled."""
+    with database.writing() as connection:
+        if _run(connection, run).round != round:
+            return
+        where = [_ACTIONS.c.run == run, _ACTIONS.c.state == ActionState.WAITING]
+        if actions is not None:
+            where.append(_ACTIONS.c.id.in_(sorted(actions)))
+        connection.execute(sa.update(_ACTIONS).where(*where).values(state=state, ended_at=timestamp(), changed=time.time()))
+
+
+def end_run(database: Database, run: str, round: int) -> RunState | None:
+    """The walk is over: the run's state follows from its actions'. None: a later round has begun meanwhile."""
+    with database.writing() as connection:
+        row = _run(connection, run)
+        if row.round != round:
+            return None
+        states = set(connection.execute(sa.select(_ACTIONS.c.state).where(_ACTIONS.c.run == run).distinct()).scalars())
+        if states <= {ActionState.DONE}:
+            outcome = RunState.DONE
+        elif row.cancel_asked_at and ActionState.CANCELLED in states:
+            outcome = RunState.CANCELLED
+        else:
+            outcome = RunState.FAILED
+        connection.execute(
+            sa.update(_RUNS).where(_RUNS.c.id == run, _RUNS.c.outcome.is_(None)).values(outcome=outcome, ended_at=timestamp())
+        )
+        locks.release(connection, run)
+        return outcome
+
+
+def unsettled(database: Database, run: str) -> tuple[str, ...]:
+    """Actions of which nobody knows whether an attempt had an effect, in the order of the plan."""
+    with database.reading() as connection:
+        rows = connection.execute(
+            sa.select(_ACTIONS.c.id)
+            .where(_ACTIONS.c.run == run, _ACTIONS.c.tried.is_(True), _ACTIONS.c.state != ActionState.DONE)
+            .order_by(_ACTIONS.c.position)
+        )
+        return tuple(rows.scalars())
+
+
+def begin_settling(database: Database, run: str, worker: workers.Worker) -> int:
+    """A round in which nothing new begins. Raises Refused if the run is running."""
+    with database.writing() as connection:
+        row = _run(connection, run)
+        _refuse_if_live(connection, run)
+        values: dict[str, Any] = {"round": row.round + 1}
+        if row.outcome is None:
+            values["cancel_asked_at"] = row.cancel_asked_at or timestamp()
+        connection.execute(sa.update(_RUNS).where(_RUNS.c.id == run).values(**values))
+        workers.enter(connection, worker, listens=run)
+        return row.round + 1
+
+
+def end_settling(database: Database, run: str, action: str, token: str) -> ActionState:
+    """Nothing was left behind: an action that an interrupted run was doing is cancelled, one that had ended stays as it ended."""
+    with database.writing() as connection:
+        row = connection.execute(sa.select(_ACTIONS.c.state).where(_ACTIONS.c.run == run, _ACTIONS.c.id == action)).one()
+        state = ActionState(row.state)
+        if state not in ENDED:
+            state = ActionState.CANCELLED
+            _fenced_update(connection, run, action, token, state=state, ended_at=timestamp())
+        locks.release(connection, run, action)
+        return state
+
+
+def _fenced_update(connection: sa.Connection, run: str, action: str, token: str, **values: Any) -> None:
+    changed = connection.execute(
+        sa.update(_ACTIONS)
+        .where(_ACTIONS.c.run == run, _ACTIONS.c.id == action, _ACTIONS.c.holder == token)
+        .values(**values, changed=time.time())
+    )
+    if changed.rowcount != 1:
+        raise Fenced(f"run {run}: {action} was taken over")
+
+
+def _run(connection: sa.Connection, run: str) -> Any:
+    row = connection.execute(sa.select(_RUNS).where(_RUNS.c.id == run)).one_or_none()
+    if row is None:
+        raise BadInput(f"there is no run {run!r}: see `decamp runs`")
+    return row
+
+
+def _refuse_if_done(row: Any) -> None:
+    if row.outcome == RunState.DONE:
+        raise Refused(f"run {row.id} is done: there is nothing to resume")
+
+
+def _refuse_if_live(connection: sa.Connection, run: str) -> None:
+    row = _run(connection, run)
+    if row.outcome is None and (live := workers.live_for(connection, run)):
+        raise Refused(
+            f"run {run} is running: {live[0].host}, process {live[0].pid}, works on it. `decamp status {run}` shows how far it is"
+        )
+
+
+def _refuse_unless_over(connection: sa.Connection, run: str) -> None:
+    row = _run(connection, run)
+    if row.outcome is None:
+        raise Refused(f"run {run} is not over: resume or cancel it first")
+    half = connection.execute(
+        sa.select(sa.func.count()).where(_ACTIONS.c.run == run, _ACTIONS.c.tried.is_(True), _ACTIONS.c.state != ActionState.DONE)
+    ).scalar_one()
+    if half:
+        raise Refused(f"run {run} has {half} actions of which an attempt may have left something behind: `decamp cancel {run}` finds out")
+
+
+def _next_number(connection: sa.Connection, plan: Plan) -> int:
+    rows = connection.execute(sa.select(_RUNS).where(_RUNS.c.plan == plan.id).order_by(_RUNS.c.number)).all()
+    if not rows:
+        return 1
+    last = rows[-1]
+    if last.outcome is None:
+        if workers.live_for(connection, last.id):
+            raise Refused(f"run {last.id} is applying this plan right now: `decamp status {last.id}` shows how far it is")
+        raise Refused(f"run {last.id} of this plan was interrupted: go on with `decamp resume {last.id}`")
+    undone = connection.execute(sa.select(_RUNS.c.goal).where(_RUNS.c.about == last.id, _RUNS.c.outcome == RunState.DONE)).scalars()
+    if any(msgspec.json.decode(goal).get("verb") == "undo" for goal in undone):
+        return last.number + 1
+    if last.outcome == RunState.DONE:
+        raise Changed(f"run {last.id} applied this plan already, at {last.ended_at}: there is nothing left to do")
+    told = "failed" if last.outcome == RunState.FAILED else "was cancelled"
+    raise Refused(f"run {last.id} of this plan {told}: go on with `decamp resume {last.id}`, or make a new plan")
+
+
+def _run_id(connection: sa.Connection, plan: Plan, number: int) -> str:
+    """The first eight digits of the plan's id and the number; all its digits in the one case in four billion."""
+    short = f"{plan.id[:8]}-{number}"
+    taken = connection.execute(sa.select(_RUNS.c.plan).where(_RUNS.c.id == short)).scalar()
+    return short if taken is None else f"{plan.id}-{number}"
+
+
+def _new_action(run: str, position: int, action: Action) -> dict[str, Any]:
+    return {
+        "run": run,
+        "id": action.id,
+        "position": position,
+        "state": ActionState.WAITING,
+        "attempts": 0,
+        "tried": False,
+        "recorded": False,
+        "said": "",
+        "bytes": 0,
+        "changed": time.time(),
+    }

@@ -1,0 +1,330 @@
+"""One action from its claim to its end: locks, find what a crash left, compare, perform, journal, verify."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from decamp.model.effects import Attempt, Outcome, Performer
+from decamp.model.errors import Changed, Error, Failed, Refused, Unreachable
+from decamp.model.plan import Action, Verb
+from decamp.model.run import ActionState, error_kind
+from decamp.run import journal, locks, workers
+from decamp.run.database import Database
+from decamp.run.journal import ActionEnd, Claim, Fenced
+from decamp.run.ledger import LazyIds, Ledger
+from decamp.run.patience import Patience
+
+LOCK_POLL_SECONDS = 0.5
+LOOK_SECONDS = 1.0
+"""How old what `cancelled` answers may be, and how often progress is written."""
+
+Result = TypeVar("Result")
+_log = logging.getLogger(__name__)
+
+
+class Stopped(BaseException):
+    """This execution leaves its action as it is: its process ends, or another worker has taken it over. Nothing is recorded."""
+
+
+class Office(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker performs actions with."""
+
+    database: Database
+    performers: Mapping[Verb, Performer]
+    worker: str
+    old: str
+    """Names of the clouds: the ledger is kept for the pair."""
+    new: str
+    patience: Patience = Patience()
+    stopping: Callable[[], bool] = lambda: False
+    """Whether this process is about to end, or was taken for dead."""
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One action of one run."""
+
+    run: str
+    round: int
+    action: Action
+    about: str | None = None
+    """The run that this one undoes or confirms."""
+    settle: bool = False
+    """Only find out what earlier attempts left behind; begin nothing."""
+
+
+def perform_action(office: Office, job: Job) -> ActionState:
+    """Bring the action to its end, whatever earlier attempts did. Raises Stopped, and errors of the state database."""
+    token = uuid.uuid4().hex
+    claim = office.database.steadily(
+        lambda: journal.claim(office.database, job.run, job.round, job.action.id, token=token, worker=office.worker, settle=job.settle)
+    )
+    if not isinstance(claim, Claim):
+        return claim
+    return _Execution(office, job, token).go(claim)
+
+
+def mark_of(run: str, action: str) -> str:
+    """Equal for every attempt of an action in a run, and for no other."""
+    return "decamp-" + hashlib.sha256(f"{run} {action}".encode()).hexdigest()[:16]
+
+
+class _Cancelled(Exception):
+    """Somebody asked to stop the run, and this is a safe point."""
+
+
+class _Execution:
+    """One execution of one action, by one thread. Another that takes over has another token, and fences this one."""
+
+    def __init__(self, office: Office, job: Job, token: str) -> None:
+        self._office, self._job, self._token = office, job, token
+        self._action = job.action
+        self._performer = office.performers[job.action.verb]
+        self._attempt = self._new_attempt()
+        self._looked_at = float("-inf")
+        self._cancel_seen = self._fenced = False
+        self._told_at = float("-inf")
+        self._look_lock = threading.Lock()
+
+    def go(self, claim: Claim) -> ActionState:
+        try:
+            end = self._go(claim)
+        except Fenced as error:
+            raise Stopped from error
+        if end is None:
+            self._write(lambda: journal.finish(self._office.database, self._job.run, self._action, self._token, new=self._office.new))
+            return ActionState.DONE
+        if self._job.settle:
+            return journal.end_settling(self._office.database, self._job.run, self._action.id, self._token)
+        self._write(lambda: journal.end_badly(self._office.database, self._job.run, self._action.id, self._token, end))
+        return end.state
+
+    def _go(self, claim: Claim) -> ActionEnd | None:
+        """None: done. Errors of the performer become how it ended; the state database's go through."""
+        try:
+            self._take_locks()
+            outcome = self._recorded() if claim.recorded else None
+            if outcome is None:
+                outcome = self._effect(tried=claim.tried)
+                self._record(outcome)
+            differences = self._patiently(lambda: self._call(lambda: self._performer.verify(self._action, outcome, self._attempt)))
+        except _Cancelled as cancelled:
+            return ActionEnd(state=ActionState.CANCELLED, error=str(cancelled) or None)
+        except _Told as told:
+            return self._ended_with(told.error)
+        if differences:
+            return self._ended_with(Failed(f"it was made, but is not what the plan asks for: {'; '.join(differences)}"))
+        return None
+
+    def _ended_with(self, error: Exception) -> ActionEnd:
+        """Asked to stop, a performer says so with an error: then the action is cancelled, not failed."""
+        self._leave_if_stopping()
+        if isinstance(error, Error) and self._cancelled():
+            return ActionEnd(state=ActionState.CANCELLED, error=str(error))
+        kind = error_kind(error)
+        if kind == "bug":
+            _log.debug("run %s: %s", self._job.run, self._action.id, exc_info=error)
+            return ActionEnd(
+                state=ActionState.FAILED, error=f"a defect in Decamp, please report it: {type(error).__name__}: {error}", kind=kind
+            )
+        return ActionEnd(state=ActionState.FAILED, error=str(error), kind=kind)
+
+    def _take_locks(self) -> None:
+        began = time.monotonic()
+        said = False
+        while holder := self._steadily(lambda: locks.take(self._office.database, self._action.locks, self._job.run, self._action.id)):
+            if not said and holder.run:
+                self._tell(said=f"waits for {holder.name}, which {holder.action} of run {holder.run} has")
+                said = True
+            if self._cancelled():
+                raise _Cancelled
+            if time.monotonic() - began > 2 * workers.DEAD_AFTER_SECONDS and self._is_orphaned(holder):
+                raise _Told(
+                    Refused(
+                        f"{holder.name} is held by {holder.action} of run {holder.run}, which was interrupted: "
+                        f"`decamp resume {holder.run}` or `decamp cancel {holder.run}` first"
+                    )
+                )
+            self._sleep(LOCK_POLL_SECONDS)
+
+    def _is_orphaned(self, holder: locks.Holder) -> bool:
+        if not holder.run:
+            return False
+        with self._office.database.reading() as connection:
+            return not workers.live_for(connection, holder.run)
+
+    def _effect(self, *, tried: bool) -> Outcome:
+        """The effect, found or brought about. After no answer everything is looked at anew: the call may have arrived."""
+
+        def bring_about() -> Outcome:
+            nonlocal tried
+            if tried:
+                found = self._call(lambda: self._performer.find(self._action, self._attempt))
+                if found is not None:
+                    return found
+                tried = False
+                self._write(lambda: journal.settle(self._office.database, self._job.run, self._action.id, self._token))
+            if self._job.settle or self._cancelled():
+                raise _Cancelled
+            self._compare()
+            tried = True
+            self._tell(tried=True)
+            return self._call(lambda: self._performer.perform(self._action, self._attempt))
+
+        return self._patiently(bring_about)
+
+    def _compare(self) -> None:
+        if self._action.expects is None:
+            return
+        now = self._call(lambda: self._performer.fingerprint(self._action))
+        if now is None:
+            raise _Told(Changed(f"{self._action.target} is not there any more: make a new plan"))
+        if now != self._action.expects:
+            raise _Told(Changed(f"{self._action.target} has changed since the plan was made: make a new plan"))
+
+    def _record(self, outcome: Outcome) -> None:
+        office, job = self._office, self._job
+        try:
+            self._write(
+                lambda: journal.record(office.database, job.run, self._action, self._token, outcome, old=office.old, new=office.new)
+            )
+        except Fenced:
+            self._warn_of_double(outcome)
+            raise
+
+    def _warn_of_double(self, outcome: Outcome) -> None:
+        """This worker was taken for dead in the middle of a call, and came back with a result that nobody waits for any more."""
+        if outcome.id is None or outcome.adopted:
+            return
+        kept = Ledger(self._office.database).outcome(self._job.run, self._action.id)
+        if kept is None or kept.id != outcome.id:
+            text = f"a worker that was taken for dead has made {outcome.id} in {self._office.new} too: remove it, if the ledger has another"
+            journal.warn(self._office.database, self._job.run, self._action.id, text)
+
+    def _recorded(self) -> Outcome | None:
+        return self._steadily(lambda: Ledger(self._office.database).outcome(self._job.run, self._action.id))
+
+    def _patiently(self, call: Callable[[], Result]) -> Result:
+        """Again and again while a service does not answer, as long as patience lasts."""
+        first: float | None = None
+        failures = 0
+        while True:
+            try:
+                return call()
+            except _Told as told:
+                if not isinstance(told.error, Unreachable):
+                    raise
+                now = time.monotonic()
+                first = first or now
+                failures += 1
+                pause = self._office.patience.pause(failures, now - first)
+                if pause is None:
+                    raise
+                if self._cancelled():
+                    raise _Cancelled(str(told.error)) from None
+                self._tell(said=f"no answer, tried {failures} times, once more in {pause:.0f} s: {told.error}")
+                self._sleep(pause)
+
+    def _call(self, call: Callable[[], Result]) -> Result:
+        """Call the performer; what it raises is kept apart from what the state database raises."""
+        self._leave_if_stopping()
+        try:
+            return call()
+        except Exception as error:
+            self._leave_if_stopping()
+            raise _Told(error) from error
+
+    def _sleep(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._leave_if_stopping()
+            if self._cancelled():
+                raise _Cancelled
+            time.sleep(min(left, 0.2))
+
+    def _leave_if_stopping(self) -> None:
+        if self._fenced or self._office.stopping():
+            raise Stopped
+
+    def _cancelled(self) -> bool:
+        """Whether to stop at the next safe point: somebody cancelled the run, this process ends, or another has taken over."""
+        with self._look_lock:
+            now = time.monotonic()
+            if not self._cancel_seen and now - self._looked_at >= LOOK_SECONDS:
+                self._looked_at = now
+                try:
+                    mine, asked = journal.still_mine(self._office.database, self._job.run, self._action.id, self._token)
+                except Error:
+                    _log.debug("whether %s is cancelled could not be read", self._action.id, exc_info=True)
+                else:
+                    self._fenced, self._cancel_seen = not mine, asked and not self._job.settle
+            return self._cancel_seen or self._fenced or self._office.stopping()
+
+    def _progress(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._told_at < LOOK_SECONDS and done < total:
+            return
+        self._told_at = now
+        try:
+            self._tell(progress_done=int(done), progress_total=int(total))
+        except (Error, Fenced):
+            _log.debug("progress of %s was not written", self._action.id, exc_info=True)
+
+    def _new_attempt(self) -> Attempt:
+        office, job = self._office, self._job
+        ledger = Ledger(office.database)
+        runs = (job.about, job.run) if job.about else (job.run,)
+        return Attempt(
+            run=job.run,
+            mark=mark_of(job.run, job.action.id),
+            ids=LazyIds(ledger, office.old, office.new),
+            facts=_LazyFacts(lambda: ledger.facts(runs)),
+            progress=self._progress,
+            cancelled=self._cancelled,
+        )
+
+    def _tell(self, **values: Any) -> None:
+        self._write(lambda: journal.tell(self._office.database, self._job.run, self._action.id, self._token, **values))
+
+    def _write(self, write: Callable[[], None]) -> None:
+        self._steadily(write)
+
+    def _steadily(self, work: Callable[[], Result]) -> Result:
+        return self._office.database.steadily(work)
+
+
+class _Told(Exception):
+    """What a performer raised, or what is found wrong with what it did."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class _LazyFacts(Mapping[str, Any]):
+    """Facts of earlier actions, read when first asked for."""
+
+    def __init__(self, read: Callable[[], dict[str, Any]]) -> None:
+        self._read = read
+        self._facts: dict[str, Any] | None = None
+
+    def _all(self) -> dict[str, Any]:
+        if self._facts is None:
+            self._facts = self._read()
+        return self._facts
+
+    def __getitem__(self, action: str) -> Any:
+        return self._all()[action]
+
+    def __iter__(self):
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())

@@ -1,0 +1,182 @@
+"""Runs as any process may see them, at any time, and ask them to stop: nothing here starts or takes work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from decamp.model.documents import decode_plan
+from decamp.model.errors import BadInput
+from decamp.model.plan import Action, ConfirmGoal, Goal, Plan, UndoGoal
+from decamp.model.run import ActionReport, ActionState, RunReport, RunState, RunSummary
+from decamp.run import journal, schema, workers
+from decamp.run.database import Database, open_database
+from decamp.run.ledger import Ledger
+
+WATCH_SECONDS = 0.2
+OVERLAP_SECONDS = 30.0
+"""Workers' clocks may differ by this much without a change being missed by `watch`; its last report misses nothing in any case."""
+
+_RUNS, _ACTIONS = schema.runs, schema.actions
+
+
+class Runs:
+    """Where there is no database yet there are no runs."""
+
+    def __init__(self, database: Database | None) -> None:
+        self._database = database
+        self.ledger = Ledger(database)
+
+    def __enter__(self) -> Runs:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._database:
+            self._database.close()
+
+    def all(self) -> tuple[RunSummary, ...]:
+        """The youngest first."""
+        if self._database is None:
+            return ()
+        with self._database.reading() as connection:
+            rows = connection.execute(sa.select(_RUNS).order_by(_RUNS.c.began_at.desc(), _RUNS.c.id)).all()
+            counted: dict[str, dict[str, int]] = {}
+            counts = sa.select(_ACTIONS.c.run, _ACTIONS.c.state, sa.func.count()).group_by(_ACTIONS.c.run, _ACTIONS.c.state)
+            for run, state, count in connection.execute(counts):
+                counted.setdefault(run, {})[state] = count
+            about = _done_about(rows)
+            return tuple(
+                RunSummary(
+                    id=row.id,
+                    plan=row.plan,
+                    goal=msgspec.json.decode(row.goal),
+                    state=_state(connection, row),
+                    began_at=row.began_at,
+                    ended_at=row.ended_at,
+                    actions={state: counted.get(row.id, {})[state] for state in ActionState if state in counted.get(row.id, {})},
+                    undone_by=about.get((row.id, "undo")),
+                    confirmed_by=about.get((row.id, "confirm")),
+                )
+                for row in rows
+            )
+
+    def resolve(self, given: str) -> str:
+        """The id of the run whose id begins like this. Raises BadInput if there is none, or several."""
+        ids = [run for run in self._ids() if run.startswith(given)] if given else []
+        if given in ids:
+            return given
+        if len(ids) == 1:
+            return ids[0]
+        if ids:
+            raise BadInput(f"several runs begin with {given!r}: {', '.join(sorted(ids)[:5])}")
+        raise BadInput(f"there is no run {given!r}: see `decamp runs`")
+
+    def plan(self, run: str) -> Plan:
+        """The plan that it applies."""
+        database, run = self._there(), self.resolve(run)
+        query = sa.select(schema.plans.c.document).join(_RUNS, _RUNS.c.plan == schema.plans.c.id).where(_RUNS.c.id == run)
+        with database.reading() as connection:
+            return decode_plan(connection.execute(query).scalar_one(), f"plan of run {run}")
+
+    def report(self, run: str) -> RunReport:
+        run = self.resolve(run)
+        actions = {action.id: action for action in self.plan(run).actions}
+        with self._there().reading() as connection:
+            rows = connection.execute(sa.select(_ACTIONS).where(_ACTIONS.c.run == run).order_by(_ACTIONS.c.position)).all()
+            return _report(connection, run, tuple(_action(actions[row.id], row) for row in rows))
+
+    def cancel(self, run: str) -> RunState:
+        """Ask the run to stop. RUNNING: its workers will; INTERRUPTED: there are none (`Engine.settle`). Raises Refused if it is over."""
+        return journal.ask_cancel(self._there(), self.resolve(run))
+
+    def watch(self, run: str, on_event: Callable[[ActionReport], None] | None = None, until: Callable[[], bool] | None = None) -> RunReport:
+        """Tell every change of an action until the run is not running any more, or `until` says so; what it then is."""
+        database, run = self._there(), self.resolve(run)
+        actions = {action.id: action for action in self.plan(run).actions}
+        seen: dict[str, ActionReport] = {}
+        since = 0.0
+        while True:
+            with database.reading() as connection:
+                head = _report(connection, run, ())
+                rows = connection.execute(
+                    sa.select(_ACTIONS).where(_ACTIONS.c.run == run, _ACTIONS.c.changed >= since).order_by(_ACTIONS.c.changed)
+                ).all()
+            for row in rows:
+                report = _action(actions[row.id], row)
+                if on_event and report != seen.get(row.id) and (row.id in seen or report.state is not ActionState.WAITING):
+                    on_event(report)
+                seen[row.id] = report
+                since = max(since, row.changed - OVERLAP_SECONDS)
+            if head.state is not RunState.RUNNING or (until and until()):
+                return self.report(run)
+            time.sleep(WATCH_SECONDS)
+
+    def _ids(self) -> tuple[str, ...]:
+        if self._database is None:
+            return ()
+        with self._database.reading() as connection:
+            return tuple(connection.execute(sa.select(_RUNS.c.id)).scalars())
+
+    def _there(self) -> Database:
+        if self._database is None:
+            raise BadInput("there are no runs yet: see `decamp apply --help`")
+        return self._database
+
+
+def open_runs(url: str) -> Runs:
+    """Raises BadInput, Failed or Unreachable if the database cannot be used; makes none."""
+    return Runs(open_database(url, create=False))
+
+
+def about_of(goal: Goal) -> str | None:
+    """The run that a goal is about."""
+    return goal.run if isinstance(goal, UndoGoal | ConfirmGoal) else None
+
+
+def _state(connection: sa.Connection, row: Any) -> RunState:
+    if row.outcome is not None:
+        return RunState(row.outcome)
+    return RunState.RUNNING if workers.live_for(connection, row.id) else RunState.INTERRUPTED
+
+
+def _report(connection: sa.Connection, run: str, actions: tuple[ActionReport, ...]) -> RunReport:
+    row = connection.execute(sa.select(_RUNS).where(_RUNS.c.id == run)).one()
+    return RunReport(
+        id=row.id,
+        plan=row.plan,
+        goal=msgspec.json.decode(row.goal),
+        state=_state(connection, row),
+        concurrency=row.concurrency,
+        began_at=row.began_at,
+        ended_at=row.ended_at,
+        cancel_asked_at=row.cancel_asked_at,
+        actions=actions,
+    )
+
+
+def _action(action: Action, row: Any) -> ActionReport:
+    return ActionReport(
+        id=row.id,
+        verb=action.verb,
+        target=action.target,
+        state=ActionState(row.state),
+        attempts=row.attempts,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        said=row.said,
+        error=row.error,
+        error_kind=row.error_kind,
+        warning=row.warning,
+        bytes=row.bytes,
+        progress=None if row.progress_total is None else (row.progress_done or 0, row.progress_total),
+        worker=row.worker,
+    )
+
+
+def _done_about(rows: Any) -> dict[tuple[str, str], str]:
+    """(run, undo or confirm) -> the run that did that to it."""
+    return {(row.about, msgspec.json.decode(row.goal)["verb"]): row.id for row in rows if row.about and row.outcome == RunState.DONE}

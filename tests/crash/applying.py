@@ -1,0 +1,36 @@
+"""A process that applies a plan, or goes on with its run: `applying.py URL PLAN SEEN MODULE:FUNCTION ARGUMENT`. It may die at any moment."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+from crashing import Crasher, crashing
+
+from decamp.files import read_plan
+from decamp.model.errors import Error
+from decamp.run.engine import Engine
+
+
+def main(url: str, plan_file: str, seen: str, performers: str, argument: str) -> int:
+    """The exit code of the report; 9 where Decamp gave an error, which is printed."""
+    crash = Crasher(Path(seen))
+    module, _, function = performers.partition(":")
+    plan = read_plan(Path(plan_file))
+    try:
+        with Engine(url, crashing(getattr(importlib.import_module(module), function)(Path(argument), crash), crash)) as engine:
+            mine = [summary.id for summary in engine.runs.all() if summary.plan == plan.id]
+            run = engine.resume(mine[0]) if mine else engine.begin(plan, concurrency=2)
+            report = engine.wait(run)
+    except Error as error:
+        print(f"{type(error).__name__}: {error}")
+        return 9
+    for action in report.actions:
+        if action.error:
+            print(f"{action.id}: {action.error}")
+    return report.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
