@@ -1,0 +1,134 @@
+"""Fills the lab's old cloud with tenants and their workloads: the same for the same number, and nothing twice when repeated."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import msgspec
+from openstack.connection import Connection
+from openstack.exceptions import SDKException
+
+from decamp.lab import machines
+from decamp.lab.connections import connect
+from decamp.lab.layout import CloudName, Lab
+from decamp.lab.progress import Report, silent, step
+from decamp.lab.seed import blueprint, images, tenancy, workloads
+from decamp.lab.seed.blueprint import Blueprint, Tenant
+from decamp.model.errors import BadInput, Failed
+
+DEFAULT_SEED = 1
+DEFAULT_TENANTS = 3
+TENANTS_AT_A_TIME = 3
+"""The old cloud's Neutron is what limits: more do not make it faster."""
+
+
+class SeededTenant(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    project: str
+    """Id in the old cloud."""
+    in_new: bool
+    """Whether it has a project and credentials in the new cloud."""
+    servers: int
+    servers_made: int
+    """By this very seed; 0 where all were there."""
+
+
+def seed(lab: Lab, *, number: int = DEFAULT_SEED, tenants: int = DEFAULT_TENANTS, report: Report = silent) -> list[SeededTenant]:
+    """Make what is missing of the content that belongs to `number`. Can be interrupted and repeated.
+
+    Raises BadInput (another number was seeded before, too few hosts), Failed (a cloud could not do it).
+    """
+    plan = blueprint.draw(number, tenants, machines.running_hosts(lab, CloudName.OLD))
+    with _alone(lab):
+        try:
+            return _fill(lab, plan, report)
+        except SDKException as error:
+            raise Failed(f"Seeding stopped: {error}. It can be repeated.") from error
+
+
+def _fill(lab: Lab, plan: Blueprint, report: Report) -> list[SeededTenant]:
+    old, new = connect(lab, CloudName.OLD), connect(lab, CloudName.NEW)
+    with step(report, "Projects, users, quotas"):
+        projects = {tenant.name: _found(lab, plan.seed, tenant, old, new) for tenant in plan.tenants}
+    with step(report, "Base images"):
+        public = {image.name: images.ensure(old, image, image.name, public=True) for image in plan.images}
+        for image in plan.images:
+            if image.name_in_new:
+                images.ensure(new, image, image.name_in_new, public=True)
+    flavors = {flavor.name: flavor.id for flavor in old.compute.flavors()}
+    with ThreadPoolExecutor(TENANTS_AT_A_TIME) as pool:
+        made = list(pool.map(lambda tenant: _settle_in(lab, tenant, projects[tenant.name], public, flavors, report), plan.tenants))
+    with step(report, "Application credentials"):
+        for tenant in plan.tenants:
+            clouds = (CloudName.OLD, CloudName.NEW) if tenant.in_new else (CloudName.OLD,)
+            tenancy.write_configuration(lab, tenant.name, {cloud: tenancy.ensure_credential(lab, cloud, tenant.name) for cloud in clouds})
+    return [
+        SeededTenant(
+            name=tenant.name, project=projects[tenant.name][0], in_new=tenant.in_new, servers=len(tenant.servers), servers_made=servers_made
+        )
+        for tenant, servers_made in zip(plan.tenants, made, strict=True)
+    ]
+
+
+def _found(lab: Lab, number: int, tenant: Tenant, old: Connection, new: Connection) -> tuple[str, str]:
+    """The tenant's project and user in the old cloud; where it is in the new cloud too, the same there."""
+    ids: tuple[str, str] | None = None
+    for cloud, connection in ((CloudName.OLD, old), (CloudName.NEW, new)):
+        if cloud is CloudName.NEW and not tenant.in_new:
+            continue
+        description = f"{tenant.name.title()} Ltd. (seed {number})"
+        project_id = tenancy.ensure_project(connection.identity, tenant.name, description)
+        user_id = tenancy.ensure_user(lab, cloud, connection.identity, tenant.name, project_id, tenancy.MEMBER)
+        tenancy.ensure_user(lab, cloud, connection.identity, f"{tenant.name}-audit", project_id, tenancy.READER)
+        tenancy.set_quotas(connection, project_id)
+        ids = ids or (project_id, user_id)
+    assert ids  # noqa: S101 the old cloud is always among them
+    return ids
+
+
+def _settle_in(
+    lab: Lab, tenant: Tenant, project_and_user: tuple[str, str], public: dict[str, str], flavors: dict[str, str], report: Report
+) -> int:
+    """Everything of one tenant in the old cloud. Returns how many servers were made."""
+    project, user = project_and_user
+    # threads do not share connections
+    admin = connect(lab, CloudName.OLD)
+    tenancy.lower(admin.identity, project, user)
+    connection = tenancy.connect_as(lab, CloudName.OLD, tenant.name)
+    with step(report, f"{tenant.name}: networks, security groups, keypair"):
+        networks = workloads.ensure_networks(connection, tenant)
+        security_groups = workloads.ensure_security_groups(connection, tenant)
+        key = workloads.ensure_keypair(lab, connection, tenant)
+        server_groups = workloads.ensure_server_groups(connection, tenant)
+    with step(report, f"{tenant.name}: image, volumes"):
+        own = images.ensure(connection, tenant.image, tenant.image.name, public=False)
+        known = {**public, tenant.image.name: own}
+        volumes = workloads.ensure_volumes(lab, connection, tenant, known)
+    parts = workloads.Parts(
+        networks=networks, security_groups=security_groups, server_groups=server_groups, images=known, volumes=volumes, key=key
+    )
+    with step(report, f"{tenant.name}: {len(tenant.servers)} servers") as note:
+        missing = workloads.missing_servers(connection, tenant)
+        if missing:
+            with tenancy.naming_hosts(lab, admin.identity, tenant.name, project, user) as naming:
+                for server in missing:
+                    note(f"asking for {server.name} on {server.host}")
+                    workloads.boot(naming, server, parts, flavors)
+        workloads.settle(lab, connection, tenant, lambda server_id: admin.compute.get_server(server_id).compute_host or "", note)
+    return len(missing)
+
+
+@contextmanager
+def _alone(lab: Lab) -> Iterator[None]:
+    with (lab.folder / ".seed.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BadInput(f"Another `decamp lab seed` works on {lab.folder}: wait until it is done.") from error
+        yield
+
+
+__all__ = ["DEFAULT_SEED", "DEFAULT_TENANTS", "SeededTenant", "seed"]
