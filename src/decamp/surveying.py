@@ -94,7 +94,10 @@ def _untold(groups: Iterable[tuple[Resource, ...]]) -> list[str]:
     for resource in (one for group in groups for one in group):
         for attribute in resource.info.get("unreadable", ()):
             counts[resource.kind, attribute] = counts.get((resource.kind, attribute), 0) + 1
-    return [f"{attribute} of {number} of kind {kind}: this cloud does not show it with these credentials" for (kind, attribute), number in sorted(counts.items())]
+    return [
+        f"{attribute} of {number} of kind {kind}: this cloud does not show it with these credentials"
+        for (kind, attribute), number in sorted(counts.items())
+    ]
 
 
 def _now() -> str:

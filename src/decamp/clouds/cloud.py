@@ -13,9 +13,12 @@ from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
 from decamp.clouds.errors import translated
+from decamp.model.errors import BadInput
 
 MICROVERSIONS = {"compute": "2.96", "block_storage": "3.70", "placement": "1.39", "baremetal": "1.90"}
 """The newest that this code was written for. A service that knows less is spoken to at the newest it knows; features ask `at_least`."""
+SEARCH_PATH = ("$OS_CLIENT_CONFIG_FILE", "./clouds.yaml", "~/.config/openstack", "/etc/openstack")
+"""Where openstacksdk looks for clouds.yaml (its reference, "Configuring OpenStack SDK Applications")."""
 
 
 class Cloud:
@@ -94,7 +97,14 @@ def connect(name: str, clouds_file: Path | None = None) -> Cloud:
     """
 
     def opened() -> Connection:
+        if clouds_file and not clouds_file.is_file():
+            raise BadInput(f"{clouds_file}: there is no such file; it should hold the entry {name!r}")
         config = OpenStackConfig(config_files=[str(clouds_file)]) if clouds_file else OpenStackConfig()
+        if name not in config.get_cloud_names():
+            where = config.config_filename or f"No clouds.yaml was found (in {', '.join(SEARCH_PATH)}): it"
+            raise BadInput(
+                f"{where} has no entry {name!r}: `clouds` in decamp.yaml says which entries are the old cloud, the new, the undercloud"
+            )
         return Connection(config=config.get_one(cloud=name))
 
     return Cloud(name, opened)

@@ -62,4 +62,4 @@ def _told(error: Exception) -> str:
     """The service's own sentence where there is one, in one line."""
     details = getattr(error, "details", None)
     message = details if isinstance(details, str) and details.strip() else str(error)
-    return " ".join(message.split())[:600] or type(error).__name__
+    return " ".join(message.split()).partition(": HTTPConnectionPool(")[0][:600] or type(error).__name__
