@@ -21,7 +21,7 @@ PASSED_THROUGH = frozenset(
 )
 """Values of binding:vnic_type whose port is a device of the host (neutron-lib, api/definitions/portbindings)."""
 
-OWN_LOCK = "decamp"
+OWN_LOCK = "moved by Decamp"
 """Begins the locked_reason of servers that were moved and wait for `confirm`: whoever locked them may migrate them."""
 
 _RESOURCES = re.compile(r"resources\w*:(\w+)")

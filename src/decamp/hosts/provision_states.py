@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from itertools import pairwise
 
 import msgspec
 
@@ -107,3 +108,18 @@ def standing(way: Way, state: str) -> Standing:
     if state in way.fails:
         return Standing.FAILED
     return Standing.ASTRAY
+
+
+def drawn() -> str:
+    """The table as a Mermaid state diagram, for docs/."""
+    names = {state: state.name.lower() for state in State}
+    used = {state for way in WAYS.values() for state in (*way.begins, *way.through, way.ends, *way.fails)}
+    lines = ["stateDiagram-v2"]
+    lines += [f"    {names[state]}: {state}" for state in State if state in used and names[state] != state]
+    for way in WAYS.values():
+        steps = [state for state in State if state in way.through]
+        lines += [f"    {names[begin]} --> {names[steps[0]]}: {way.target}" for begin in State if begin in way.begins]
+        lines += [f"    {names[one]} --> {names[other]}" for one, other in pairwise(steps)]
+        lines += [f"    {names[step]} --> {names[way.ends]}" for step in steps]
+        lines += [f"    {names[step]} --> {names[fail]}: failed" for step in steps for fail in State if fail in way.fails]
+    return "\n".join(lines)

@@ -49,7 +49,7 @@ def test_what_is_done_with_a_server_pins_it(changes: dict[str, Any], pinned: Pin
 
 
 def test_a_server_that_waits_for_confirm_can_be_moved_by_whoever_locked_it() -> None:
-    assert reason(server(status="SHUTOFF", locked=True, locked_reason="decamp: moved in run 3f2a-1")) is None
+    assert reason(server(status="SHUTOFF", locked=True, locked_reason="moved by Decamp in run 3f2a-1: waiting for confirm or undo")) is None
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from decamp.hosts.provision_states import WAYS, Standing, State, Way, standing
+from decamp.hosts.provision_states import WAYS, Standing, State, Way, drawn, standing
 from decamp.model.plan import Verb
 
 
@@ -42,3 +44,8 @@ def test_every_state_says_what_it_means() -> None:
     source = State.__doc__
     assert source
     assert len(State) >= len({state for way in WAYS.values() for state in (*way.begins, *way.through, way.ends, *way.fails, *way.beyond)})
+
+
+def test_the_picture_in_the_documentation_is_that_of_the_table() -> None:
+    page = Path(__file__).parents[3] / "docs" / "how-to" / "expand.md"
+    assert f"```mermaid\n{drawn()}\n```" in page.read_text()
