@@ -25,6 +25,9 @@ STORING_SECONDS = 3600
 
 GONE_SECONDS = 600
 
+RETRIES = 3
+"""Of a reading call whose connection broke: what was streamed before it should not be lost for that."""
+
 
 def listed(cloud: Cloud, **query: str) -> Iterator[Json]:
     """Images, page after page; hidden ones are in a listing of their own (os_hidden=true)."""
@@ -43,7 +46,7 @@ def listed(cloud: Cloud, **query: str) -> Iterator[Json]:
 def got(cloud: Cloud, id: str) -> Json | None:
     """Null where it is not there, or not to be seen with these credentials."""
     with cloud.calling(f"read image {id}"):
-        response = cloud.connection.image.get(f"/images/{id}")
+        response = cloud.connection.image.get(f"/images/{id}", connect_retries=RETRIES)
         if response.status_code == 404:
             return None
         raise_from_response(response)
@@ -196,7 +199,8 @@ def _write_bytes(cloud: Cloud, id: str, body: Body) -> None:
         response = cloud.connection.image.put(
             f"/images/{id}/file",
             data=body,
-            headers={"Content-Type": "application/octet-stream"},
+            # some servers end the connection after an upload: no later call should find it closed
+            headers={"Content-Type": "application/octet-stream", "Connection": "close"},
             timeout=STORING_SECONDS,
             allow_reauth=False,
             connect_retries=0,

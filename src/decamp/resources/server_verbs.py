@@ -16,6 +16,9 @@ from decamp.resources.server_reading import got
 LOCK_REASON_FROM = "2.73"
 """Compute microversion from which a lock takes a reason."""
 
+OUR_REASON = "moved by Decamp"
+"""How the reasons of our locks begin, so that they can be told from their owners' own."""
+
 STOPPABLE = frozenset({"ACTIVE", "ERROR"})
 """States from which Nova stops a server (nova.compute.api: stop)."""
 
@@ -67,10 +70,10 @@ class _ServerVerb:
         return there
 
     def _outcome(self, action: Action, before: Json, said: str) -> Outcome:
-        """Facts: what it was before the run touched it. A stop that an earlier attempt made is told by the plan, which knows from what."""
+        """Facts: what it was before the run touched it. Where an earlier attempt did, the plan tells the status, and the lock's reason whose."""
         planned = action.changes.get("status")
         status = planned[0] if planned and self._state == "stopped" else before["status"]
-        locked = bool(before.get("locked")) and self._state != "locked"
+        locked = bool(before.get("locked")) and not (before.get("locked_reason") or "").startswith(OUR_REASON)
         return Outcome(said=f"server {before['name']} {said}", facts={"status": status, "status_before": status, "locked": locked})
 
 
@@ -113,7 +116,7 @@ def _start(cloud: Cloud, action: Action, attempt: Attempt, there: Json) -> None:
 
 
 def _lock(cloud: Cloud, action: Action, attempt: Attempt, there: Json) -> None:
-    reason = action.args.get("reason", f"moved by Decamp in run {attempt.run}: waiting for confirm or undo")
+    reason = f"{OUR_REASON} in run {attempt.run}: waits for confirm or undo"
     arguments: Any = {"locked_reason": reason} if cloud.at_least("compute", LOCK_REASON_FROM) else None
     server.act(cloud, there["id"], "lock", arguments)
 
