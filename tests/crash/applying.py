@@ -1,8 +1,12 @@
-"""A process that applies a plan, or goes on with its run: `applying.py URL PLAN SEEN MODULE:FUNCTION ARGUMENT`. It may die at any moment."""
+"""A process that applies a plan, or goes on with its run, and may die at any moment.
+
+applying.py URL PLAN SEEN MODULE:FUNCTION ARGUMENT ONLY, where ONLY is a pattern of the boundaries to die at.
+"""
 
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from pathlib import Path
 
@@ -13,9 +17,9 @@ from decamp.model.errors import Error
 from decamp.run.engine import Engine
 
 
-def main(url: str, plan_file: str, seen: str, performers: str, argument: str) -> int:
+def main(url: str, plan_file: str, seen: str, performers: str, argument: str, only: str) -> int:
     """The exit code of the report; 9 where Decamp gave an error, which is printed."""
-    crash = Crasher(Path(seen))
+    crash = Crasher(Path(seen), re.compile(only))
     module, _, function = performers.partition(":")
     plan = read_plan(Path(plan_file))
     try:

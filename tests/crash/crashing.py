@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,11 +19,11 @@ Result = TypeVar("Result")
 class Crasher:
     """Remembers in a file where processes died before, so that each boundary is died at exactly once."""
 
-    def __init__(self, seen: Path, only: Callable[[str], bool] = lambda _boundary: True) -> None:
+    def __init__(self, seen: Path, only: re.Pattern[str]) -> None:
         self.seen, self.only = seen, only
 
     def __call__(self, boundary: str) -> None:
-        if not self.only(boundary):
+        if not self.only.search(boundary):
             return
         with self.seen.open("a+") as file:
             fcntl.flock(file, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""A small world of files with performers that act on it: creates are not idempotent, and can be seen half-made. For tests of the executor."""
+"""A small world of files and performers that act on it: a create is not idempotent, and can be seen half-made. To test the executor."""
 
 from __future__ import annotations
 
@@ -58,23 +58,24 @@ class Create:
         return thing and fingerprint(thing)
 
     def find(self, action: Action, attempt: Attempt) -> Outcome | None:
-        for id, thing in self.world.all("new").items():
+        for copy, thing in self.world.all("new").items():
             if thing["mark"] == attempt.mark:
-                return self._complete(id, thing)
+                return self._complete(copy, thing)
         return None
 
     def perform(self, action: Action, attempt: Attempt) -> Outcome:
-        parents = [attempt.ids[Ref(kind, id)] for kind, id in action.args.get("needs", [])]
-        id = f"new-{uuid.uuid4().hex[:12]}"
+        parents = [attempt.ids[Ref(*ref)] for ref in action.args.get("needs", [])]
+        copy = f"new-{uuid.uuid4().hex[:12]}"
         thing = {"of": action.target.id, "mark": attempt.mark, "parents": parents, "status": "building"}
         self.world.count(f"create {action.target.id}")
-        self.world.write("new", id, thing)
-        self.world.midway(f"{action.id} half-made")
-        return self._complete(id, thing)
+        self.world.write("new", copy, thing)
+        if action.target.kind == "server":
+            self.world.midway(f"{action.id} half-made")
+        return self._complete(copy, thing)
 
-    def _complete(self, id: str, thing: dict) -> Outcome:
-        self.world.write("new", id, thing | {"status": "ready"})
-        return Outcome(id=id, fingerprint=fingerprint(thing["of"]), bytes=7, said=f"made {id}", facts={"of": thing["of"]})
+    def _complete(self, copy: str, thing: dict) -> Outcome:
+        self.world.write("new", copy, thing | {"status": "ready"})
+        return Outcome(id=copy, fingerprint=fingerprint(thing["of"]), bytes=7, said=f"made {copy}", facts={"of": thing["of"]})
 
     def verify(self, action: Action, outcome: Outcome, attempt: Attempt) -> tuple[str, ...]:
         thing = self.world.read("new", outcome.id or "")
@@ -143,7 +144,7 @@ def performers(folder: Path, midway: Callable[[str], None] = lambda _what: None)
 
 
 def example(folder: Path, servers: int = 2) -> Plan:
-    """Fills the old world, and plans: a network first; for each server: migrate it, stop it, copy it with the network's copy as its parent."""
+    """Fills the old world, and plans: copy a network; migrate each server, stop it, and copy it with the network's copy as its parent."""
     world = World(folder)
     world.write("old", "net", {"host": "", "status": "ACTIVE"})
     actions = [Action(id="create/network/net", verb=Verb.CREATE, target=Ref("network", "net"))]
@@ -175,7 +176,7 @@ def example(folder: Path, servers: int = 2) -> Plan:
 def state(folder: Path) -> dict:
     """What there is, without ids and marks, which differ from run to run."""
     world = World(folder)
-    named = {id: thing["of"] for id, thing in world.all("new").items()}
+    named = {copy: thing["of"] for copy, thing in world.all("new").items()}
     new = [
         {"of": thing["of"], "status": thing["status"], "parents": [named[parent] for parent in thing["parents"]]}
         for thing in world.all("new").values()
