@@ -78,7 +78,19 @@ def write_all(lab: Lab, cloud: CloudName, venv: Path) -> None:
                 shutil.copyfile(shipped, etc / service / name)
     if "cinder" in CLOUDS[cloud].services:
         (etc / "cinder" / "nfs_shares").write_text(f"{nfs_share(lab, cloud)}\n")
-    for folder in ("lock", "glance/images", "glance/staging", "glance/tasks", "nova/disks", "cinder/share", "cinder/conversion", "ironic/tmp"):
+        rootwrap = etc / "cinder" / "rootwrap.conf"
+        moved = rootwrap.read_text().replace("/etc/cinder", f"{venv}/etc/cinder").replace("exec_dirs=", f"exec_dirs={venv}/bin,")
+        rootwrap.write_text(moved)
+    for folder in (
+        "lock",
+        "glance/images",
+        "glance/staging",
+        "glance/tasks",
+        "nova/disks",
+        "cinder/share",
+        "cinder/conversion",
+        "ironic/tmp",
+    ):
         if folder.split("/")[0] in {*CLOUDS[cloud].services, "lock"}:
             (lab.cloud_folder(cloud) / folder).mkdir(parents=True, exist_ok=True)
 

@@ -187,7 +187,9 @@ def load(folder: Path) -> Lab:
     except FileNotFoundError as error:
         raise BadInput(f"There is no lab in {folder}: make one with `decamp lab up --dir {folder}`.") from error
     except msgspec.DecodeError as error:
-        raise BadInput(f"The lab's settings in {folder} cannot be read ({error}): remove the folder with `decamp lab down --purge`.") from error
+        raise BadInput(
+            f"The lab's settings in {folder} cannot be read ({error}): remove the folder with `decamp lab down --purge`."
+        ) from error
     return Lab(folder=folder, settings=settings, passwords=passwords)
 
 

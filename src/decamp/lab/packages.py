@@ -43,15 +43,19 @@ def ensure(report: Report) -> None:
     with step(report, f"Install Debian packages: {' '.join(names)}"), services_stay_stopped(prefix):
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         _run([*prefix, "apt-get", "update", "-qq"], environment)
-        _run([*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq", "--no-install-recommends", *names], environment)
+        _run(
+            [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq", "--no-install-recommends", *names],
+            environment,
+        )
 
 
 def root_prefix() -> list[str] | None:
     """What to put before a command so that it runs as root: nothing for root, sudo where it asks no password, else None."""
     if os.geteuid() == 0:
         return []
-    if shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0:
-        return ["sudo", "-n"]
+    sudo = shutil.which("sudo")
+    if sudo and subprocess.run([sudo, "-n", "true"], capture_output=True, check=False).returncode == 0:
+        return [sudo, "-n"]
     return None
 
 

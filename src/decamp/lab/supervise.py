@@ -77,16 +77,20 @@ class Supervisor:
         record = ProcessRecord(name=name, pid=child.pid, start_ticks=stat.start_ticks if stat else 0, boot_id=boot_id())
         temporary = self._records / f".{name}.json"
         temporary.write_bytes(msgspec.json.encode(record))
-        temporary.replace(self._records / f"{name}.json")
+        temporary.replace(self.record_path(name))
 
     def output_path(self, name: str) -> Path:
         return self._logs / f"{name}.out"
 
     def record(self, name: str) -> ProcessRecord | None:
         try:
-            return msgspec.json.decode((self._records / f"{name}.json").read_bytes(), type=ProcessRecord)
+            return msgspec.json.decode(self.record_path(name).read_bytes(), type=ProcessRecord)
         except (FileNotFoundError, msgspec.DecodeError):
             return None
+
+    def record_path(self, name: str) -> Path:
+        """Written when the process was started."""
+        return self._records / f"{name}.json"
 
     def names(self) -> list[str]:
         """Of every process that was started and not stopped, alive or not."""
@@ -109,29 +113,28 @@ class Supervisor:
     def stop(self, names: Iterable[str], *, seconds: float = STOP_SECONDS) -> None:
         """End these processes and everything in their sessions: SIGTERM, then after `seconds` SIGKILL. Returns when all are gone."""
         records = [record for name in names if (record := self.record(name))]
-        members = self._members(records)
-        _signal_all(members, signal.SIGTERM)
+        known = self._members(records)
         deadline = time.monotonic() + seconds
-        while members and time.monotonic() < deadline:
+        told: set[int] = set()
+        while living := {pid: ticks for pid, ticks in known.items() if _lives(pid, ticks)}:
+            late = time.monotonic() > deadline
+            _signal_all(living if late else living.keys() - told, signal.SIGKILL if late else signal.SIGTERM)
+            told |= living.keys()
             time.sleep(0.05)
             self._reap()
-            members = self._members(records)
-        while members:
-            _signal_all(members, signal.SIGKILL)
-            time.sleep(0.05)
-            self._reap()
-            members = self._members(records)
+            # children that were born meanwhile
+            known = {**living, **self._members(records)}
         for record in records:
-            (self._records / f"{record.name}.json").unlink(missing_ok=True)
+            self.record_path(record.name).unlink(missing_ok=True)
 
-    def tail(self, name: str, extra: Path | None = None, lines: int = TAIL_LINES) -> str:
-        """The end of a process's output, or of its log file where the output is empty."""
-        for path in (extra, self.output_path(name)):
-            if path and path.exists():
-                text = _read_end(path)
-                if text.strip():
-                    return "\n".join(text.splitlines()[-lines:])
-        return "(nothing was logged)"
+    def tail(self, name: str, log: Path | None = None, lines: int = TAIL_LINES) -> str:
+        """The end of a process's output, which is where a traceback is, and of its log file."""
+        ends: list[str] = []
+        for path in (log, self.output_path(name)):
+            text = _read_end(path).strip() if path and path.exists() else ""
+            if text:
+                ends += [f"{path}:", *text.splitlines()[-lines:]]
+        return "\n".join(ends) or "(nothing was logged)"
 
     def _leader_alive(self, record: ProcessRecord) -> bool:
         self._reap()
@@ -140,10 +143,14 @@ class Supervisor:
         stat = read_stat(record.pid)
         return stat is not None and stat.state != "Z" and stat.start_ticks == record.start_ticks
 
-    def _members(self, records: Sequence[ProcessRecord]) -> list[int]:
-        """The living processes of the recorded sessions that carry this lab's mark."""
-        sessions = {record.pid: record for record in records if record.boot_id == boot_id()}
-        found: list[int] = []
+    def _members(self, records: Sequence[ProcessRecord]) -> dict[int, int]:
+        """Process id -> start, of the living processes in the recorded sessions.
+
+        A session's number is not given to another process while anyone is in it. Where its leader is gone, a member counts only if it
+        carries the lab's mark; where the leader lives, that is not asked, because some services overwrite their environment (setproctitle).
+        """
+        sessions = {record.pid: self._leader_alive(record) for record in records if record.boot_id == boot_id()}
+        found: dict[int, int] = {}
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
                 continue
@@ -151,8 +158,8 @@ class Supervisor:
             stat = read_stat(pid)
             if stat is None or stat.state == "Z" or stat.session not in sessions:
                 continue
-            if stat.start_ticks >= sessions[stat.session].start_ticks and self._carries_mark(pid):
-                found.append(pid)
+            if sessions[stat.session] or self._carries_mark(pid):
+                found[pid] = stat.start_ticks
         return found
 
     def _carries_mark(self, pid: int) -> bool:
@@ -164,6 +171,11 @@ class Supervisor:
     def _reap(self) -> None:
         for child in self._children.values():
             child.poll()
+
+
+def _lives(pid: int, start_ticks: int) -> bool:
+    stat = read_stat(pid)
+    return stat is not None and stat.state != "Z" and stat.start_ticks == start_ticks
 
 
 def _signal_all(pids: Iterable[int], number: signal.Signals) -> None:

@@ -1,0 +1,68 @@
+"""The lab's simulated machines. One JSON file a machine says what the hardware is and does; drivers and hypervisors read and change it.
+
+Imported by the lab's services (Ironic's driver, Nova's process) and by decamp.lab itself, so it needs only the standard library.
+
+    {"name": "cmp-001", "mac": "52:54:00:0d:00:01", "bmc_address": "192.0.2.11",
+     "size":  {"vcpus": 16, "memory_mib": 16384, "disk_gib": 200},     what is really in it
+     "power": "on",
+     "system": {"cloud": "old", "host": "cmp-001"},                    what is installed on its disk; null: blank
+     "compute_enabled": true,                                          false: somebody stopped its nova-compute
+     "fails": {"inspect": "a sentence"}}                               verbs that this machine's hardware fails at
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+
+Machine = dict  # of the shape above; plain JSON, because three Pythons share it
+
+
+def folder() -> pathlib.Path:
+    return pathlib.Path(os.environ["DECAMP_LAB_FOLDER"]) / "machines"
+
+
+def read_all(machines: pathlib.Path) -> list[Machine]:
+    return [json.loads(path.read_text()) for path in sorted(machines.glob("*.json"))]
+
+
+def find(machines: pathlib.Path, macs: set[str]) -> Machine | None:
+    return next((machine for machine in read_all(machines) if machine["mac"].lower() in macs), None)
+
+
+def write(machines: pathlib.Path, machine: Machine) -> None:
+    temporary = machines / f".{machine['name']}.{os.getpid()}"
+    temporary.write_text(json.dumps(machine, indent=1))
+    temporary.replace(machines / f"{machine['name']}.json")
+
+
+@contextlib.contextmanager
+def locked(machines: pathlib.Path) -> Iterator[None]:
+    with (machines / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def change(machines: pathlib.Path, name: str, edit: Callable[[Machine], None]) -> Machine:
+    """Read, edit and write one machine under the folder's lock. KeyError where there is no such machine."""
+    with locked(machines):
+        path = machines / f"{name}.json"
+        if not path.exists():
+            raise KeyError(name)
+        machine = json.loads(path.read_text())
+        edit(machine)
+        write(machines, machine)
+        return machine
+
+
+def running_hosts(machines: pathlib.Path, cloud: str) -> dict[str, Machine]:
+    """Host name -> machine, for every machine whose hardware now runs a nova-compute of this cloud."""
+    return {
+        machine["system"]["host"]: machine
+        for machine in read_all(machines)
+        if machine["power"] == "on" and machine["compute_enabled"] and machine["system"] and machine["system"]["cloud"] == cloud
+    }
