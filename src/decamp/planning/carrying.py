@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from decamp.model.plan import Reason, Refusal
 from decamp.model.refs import Ref
-from decamp.model.survey import Pinned, Resource, Survey
+from decamp.model.survey import Pinned, Resource
 from decamp.planning import fields
 
 WAYS_OUT = {
@@ -21,12 +21,12 @@ WAYS_OUT = {
 """From a state of Nova's back to ACTIVE or SHUTOFF, the two in which a server's disks can be brought to one point in time."""
 
 
-def hindrances(resource: Resource, old: Survey, resources: Mapping[Ref, Resource]) -> tuple[Refusal, ...]:
+def hindrances(resource: Resource, pinned: Mapping[str, Pinned | None], resources: Mapping[Ref, Resource]) -> tuple[Refusal, ...]:
     """All of them, for one resource by itself; also what its kind says of it in `info["unsupported"]`, a sentence each."""
     found: Iterator[tuple[Reason, str]]
     match resource.kind:
         case "server":
-            found = _of_server(resource, old, resources)
+            found = _of_server(resource, pinned.get(resource.id), resources)
         case "volume":
             found = _of_volume(resource)
         case "port":
@@ -41,7 +41,7 @@ def hindrances(resource: Resource, old: Survey, resources: Mapping[Ref, Resource
     return tuple(Refusal(ref=resource.ref, reason=reason, text=text) for reason, text in told)
 
 
-def _of_server(server: Resource, old: Survey, resources: Mapping[Ref, Resource]) -> Iterator[tuple[Reason, str]]:
+def _of_server(server: Resource, pinned: Pinned | None, resources: Mapping[Ref, Resource]) -> Iterator[tuple[Reason, str]]:
     status = fields.status(server)
     if status == "VERIFY_RESIZE":
         yield Reason.RESIZE_UNCONFIRMED, f"has an unconfirmed resize: {WAYS_OUT[status]} first."
@@ -56,7 +56,6 @@ def _of_server(server: Resource, old: Survey, resources: Mapping[Ref, Resource])
         yield Reason.STACK_OWNED, f"belongs to Heat stack {stack}, which would delete it or make it anew later: abandon the stack first."
     flavor = next((resources[need] for need in server.needs if need.kind == "flavor" and need in resources), None)
     specs = fields.extra_specs(flavor) if flavor else {}
-    pinned = next((one.pinned for one in old.servers if one.id == server.id), None)
     if pinned is Pinned.PCI_DEVICE or "pci_passthrough:alias" in specs:
         yield Reason.PCI_DEVICE, "has a passed-through PCI device, which this version cannot ask for in the new cloud."
     if pinned is Pinned.ACCELERATOR or any(name == "accel:device_profile" or name.startswith("resources:VGPU") for name in specs):

@@ -139,15 +139,9 @@ def _port(match: Match, port: Resource, decided: Mapping[Ref, Decision]) -> Deci
     network = fields.network_of(port)
     decision = decided.get(network) if network else None
     if isinstance(decision, Adopt):
-        taken = {
-            address: other
-            for other in match.new_by_kind.get("port", ())
-            if fields.network_of(other) == Ref("network", decision.id)
-            for _, address in fields.fixed_addresses(other)
-        }
         for _, address in fields.fixed_addresses(port):
-            if address in taken:
-                return refuse(port, Reason.CONFLICT, f"has {address}, which {fields.label(taken[address])} of cloud {match.new.cloud} has.")
+            if other := match.addresses.get((Ref("network", decision.id), address)):
+                return refuse(port, Reason.CONFLICT, f"has {address}, which {fields.label(other)} of cloud {match.new.cloud} has.")
     return Create(resource=port)
 
 

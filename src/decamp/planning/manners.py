@@ -12,12 +12,10 @@ from typing import Any
 import msgspec
 
 from decamp.model.errors import BadInput
-from decamp.model.plan import Reason, Refusal
+from decamp.model.plan import MANNERS, Reason, Refusal
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.planning import fields
-
-MANNERS = ("recreate", "snapshot")
 
 COPY = "copy"
 """Manner of a volume that is carried with its data, in `args` of its creation; else `recreate`."""

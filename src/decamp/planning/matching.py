@@ -11,7 +11,7 @@ from decamp.model import mapping as mapping_module
 from decamp.model.errors import BadInput
 from decamp.model.ledger import Entry
 from decamp.model.refs import Ref
-from decamp.model.survey import Resource, Survey
+from decamp.model.survey import Pinned, Resource, Survey
 from decamp.planning import fields
 
 
@@ -25,6 +25,12 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     """The old one that moves."""
     old_by_kind: Mapping[str, tuple[Resource, ...]]
     new_by_kind: Mapping[str, tuple[Resource, ...]]
+    pinned: Mapping[str, Pinned | None]
+    """Of the old servers."""
+    there: frozenset[Ref]
+    """All that the new cloud has."""
+    addresses: Mapping[tuple[Ref | None, str], Resource]
+    """(network, address) -> the new cloud's port that has it."""
     moved: Mapping[Ref, Entry]
     """What earlier runs made, proved, and nobody removed."""
     unproved: Mapping[Ref, Entry]
@@ -46,6 +52,14 @@ def match_of(old: Survey, new: Survey, mapping: mapping_module.Mapping, project:
         project=project,
         old_by_kind=_by_kind(old.resources),
         new_by_kind=_by_kind(new.resources),
+        pinned={server.id: server.pinned for server in old.servers},
+        there=frozenset(resource.ref for resource in new.resources),
+        addresses={
+            (fields.network_of(port), address): port
+            for port in sorted(new.resources, key=lambda resource: resource.ref)
+            if port.kind == "port"
+            for _, address in fields.fixed_addresses(port)
+        },
         moved=proved,
         unproved={entry.ref: entry for entry in sorted(made, key=lambda entry: entry.run) if entry.ref not in proved},
     )
@@ -118,8 +132,7 @@ def is_foreign(match: Match, network: Resource) -> bool:
 def moved_earlier(match: Match, resource: Resource) -> Entry | None:
     """The entry of its copy, if the new cloud's survey still has that; kinds that are never surveyed are not reused."""
     entry = match.moved.get(resource.ref)
-    there = entry and any(one.id == entry.new_id for one in match.new_by_kind.get(resource.kind, ()))
-    return entry if there else None
+    return entry if entry and Ref(resource.kind, str(entry.new_id)) in match.there else None
 
 
 def as_seen(match: Match) -> dict[Ref, Resource]:

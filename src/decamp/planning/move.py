@@ -6,6 +6,7 @@ be carried (`carrying`), what is made and what adopted (`decisions`), and the ac
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -51,7 +52,7 @@ def plan_move(
     reach = closure(asked.resources, roots, lambda resource: _is_carried(match, resource))
     decided = _decide_all(match, asked, reach)
     kept = _still_wanted(match, asked, reach, decided, roots)
-    actions = _actions(match, asked, decided, kept)
+    actions = _actions(_Scene(asked=asked, decided=decided, making=_making(decided, kept)))
     refusals = [*_missing(match, reach), *asked.refusals, *surplus_rules(match, {ref: decided[ref] for ref in kept})]
     refusals += [refusal for decision in decided.values() if isinstance(decision, Refuse) for refusal in decision.refusals]
     return Plan(
@@ -82,7 +83,7 @@ def _decide_all(match: Match, asked: Asked, reach: Closure) -> dict[Ref, Decisio
         resource = reach.resources[ref]
         decision = decide(match, resource, decided)
         if isinstance(decision, Create):
-            against = hindrances(decision.resource, match.old, reach.resources)
+            against = hindrances(decision.resource, match.pinned, reach.resources)
             wanting = [need for need in resource.needs if need in reach.missing or isinstance(decided.get(need), Refuse)]
             if wanting:
                 against = (*against, _needs_refused(resource, wanting, reach))
@@ -127,21 +128,29 @@ def _missing(match: Match, reach: Closure) -> list[Refusal]:
     return refusals
 
 
-def _actions(match: Match, asked: Asked, decided: Mapping[Ref, Decision], kept: list[Ref]) -> tuple[Action, ...]:
-    drafts: dict[Key, Action] = {}
-    after: dict[Key, set[Key]] = {}
-    making = {ref: (Verb.ADOPT if isinstance(decided[ref], Adopt) else Verb.CREATE, ref) for ref in kept}
-    for ref in kept:
-        resource = asked.resources[ref]
-        key = making[ref]
-        after[key] = {making[need] for need in resource.needs if need in making}
-        drafts[key] = _making(asked, resource, decided[ref])
-    for ref in kept:
-        if ref.kind == "server" and isinstance(decided[ref], Create):
-            _hand_over(match, asked, decided, making, asked.resources[ref], drafts, after)
+class _Scene(msgspec.Struct, frozen=True, kw_only=True):
+    """What is made and adopted, before it has an order."""
+
+    asked: Asked
+    decided: Mapping[Ref, Decision]
+    making: Mapping[Ref, Key]
+
+
+def _making(decided: Mapping[Ref, Decision], kept: Iterable[Ref]) -> dict[Ref, Key]:
+    return {ref: (Verb.ADOPT if isinstance(decided[ref], Adopt) else Verb.CREATE, ref) for ref in kept}
+
+
+def _actions(scene: _Scene) -> tuple[Action, ...]:
+    making = scene.making
+    after = {key: {making[need] for need in scene.asked.resources[ref].needs if need in making} for ref, key in making.items()}
+    actions = {key: _into_new(scene, scene.asked.resources[ref]) for ref, key in making.items()}
+    completing = _completing(scene)
+    for ref, (verb, _) in making.items():
+        if ref.kind == "server" and verb is Verb.CREATE:
+            _hand_over(scene, scene.asked.resources[ref], completing, actions, after)
     order = topological(after, rank=_rank)
     direct = reduced(order, after)
-    return tuple(msgspec.structs.replace(drafts[key], after=tuple(drafts[other].id for other in direct[key])) for key in order)
+    return tuple(msgspec.structs.replace(actions[key], after=tuple(actions[other].id for other in direct[key])) for key in order)
 
 
 KINDS = (
@@ -168,7 +177,8 @@ def _rank(key: Key) -> tuple[int, str, str, str]:
     return (KINDS.index(ref.kind) if ref.kind in KINDS else len(KINDS), ref.kind, ref.id, verb)
 
 
-def _making(asked: Asked, resource: Resource, decision: Decision) -> Action:
+def _into_new(scene: _Scene, resource: Resource) -> Action:
+    asked, decision = scene.asked, scene.decided[resource.ref]
     ref = resource.ref
     if isinstance(decision, Adopt):
         return Action(
@@ -205,26 +215,21 @@ def _locks(resource: Resource) -> tuple[str, ...]:
 
 
 def _hand_over(
-    match: Match,
-    asked: Asked,
-    decided: Mapping[Ref, Decision],
-    making: Mapping[Ref, Key],
-    server: Resource,
-    drafts: dict[Key, Action],
-    after: dict[Key, set[Key]],
+    scene: _Scene, server: Resource, completing: Mapping[Ref, set[Key]], actions: dict[Key, Action], after: dict[Key, set[Key]]
 ) -> None:
     """The old server is stopped before its disks are read, or its address shows up twice; else only when its copy is proved. Then it is
     locked. It is stopped as late as can be: when all that needs no stopped server is in place."""
-    create = making[server.ref]
-    copied = {making[need] for need in server.needs if need in making and _reads_disk(asked, decided, need)}
-    after[create] |= _surroundings(asked, server, making)
+    create = scene.making[server.ref]
+    copied = {scene.making[need] for need in server.needs if need in scene.making and _reads_disk(scene, need)}
+    ports = [scene.asked.resources[port] for port in fields.ports(server)]
+    after[create].update(*(completing.get(need, ()) for port in ports for need in port.needs))
     lock = (Verb.LOCK_SERVER, server.ref)
-    drafts[lock] = _on_old(Verb.LOCK_SERVER, server, {"locked": (False, True)}, "its copy has taken over: it waits for confirm or undo")
+    actions[lock] = _on_old(Verb.LOCK_SERVER, server, {"locked": (False, True)}, "its copy has taken over: it waits for confirm or undo")
     after[lock] = {create}
     if fields.status(server) != "ACTIVE":
         return
     stop = (Verb.STOP_SERVER, server.ref)
-    if copied or _address_is_known_in_new(decided, server, asked):
+    if copied or any(_is_known_in_new(scene, port) for port in ports):
         why = "its disks are copied as they are at one point in time" if copied else "its address is on a network that both clouds have"
         after[stop] = after[create] - copied
         after[create].add(stop)
@@ -234,7 +239,7 @@ def _hand_over(
         why = "its copy is proved"
         after[stop] = {create}
         after[lock].add(stop)
-    drafts[stop] = _on_old(Verb.STOP_SERVER, server, {"status": ("ACTIVE", "SHUTOFF")}, why)
+    actions[stop] = _on_old(Verb.STOP_SERVER, server, {"status": ("ACTIVE", "SHUTOFF")}, why)
 
 
 def _on_old(verb: Verb, server: Resource, changes: dict[str, tuple[Any, Any]], why: str) -> Action:
@@ -249,27 +254,30 @@ def _on_old(verb: Verb, server: Resource, changes: dict[str, tuple[Any, Any]], w
     )
 
 
-def _reads_disk(asked: Asked, decided: Mapping[Ref, Decision], ref: Ref) -> bool:
-    return isinstance(decided[ref], Create) and (ref.kind == "server_snapshot" or (ref.kind == "volume" and asked.manners[ref] == COPY))
+def _reads_disk(scene: _Scene, ref: Ref) -> bool:
+    return isinstance(scene.decided[ref], Create) and (
+        ref.kind == "server_snapshot" or (ref.kind == "volume" and scene.asked.manners[ref] == COPY)
+    )
 
 
-def _address_is_known_in_new(decided: Mapping[Ref, Decision], server: Resource, asked: Asked) -> bool:
-    networks = {fields.network_of(asked.resources[port]) for port in fields.ports(server)}
-    decisions = [decided.get(network) for network in networks if network]
-    return any(isinstance(decision, Adopt) and decision.because == "mapping" for decision in decisions)
+def _is_known_in_new(scene: _Scene, port: Resource) -> bool:
+    """Whether the port's network is one that both clouds have, so that its address would be there twice."""
+    network = fields.network_of(port)
+    decision = scene.decided.get(network) if network else None
+    return isinstance(decision, Adopt) and decision.because == "mapping"
 
 
-def _surroundings(asked: Asked, server: Resource, making: Mapping[Ref, Key]) -> set[Key]:
-    """What it does not need to exist, but to come up as it did: the routers of its subnets, the rules of its groups."""
-    ports = [asked.resources[port] for port in fields.ports(server)]
-    subnets = {need for port in ports for need in port.needs if need.kind == "subnet"}
-    groups = {need for port in ports for need in port.needs if need.kind == "security_group"}
-    return {
-        key
-        for ref, key in making.items()
-        if (ref.kind == "router" and subnets.intersection(asked.resources[ref].needs))
-        or (ref.kind == "security_group_rule" and fields.group_of(asked.resources[ref]) in groups)
-    }
+def _completing(scene: _Scene) -> dict[Ref, set[Key]]:
+    """What a server does not need to exist, but to come up as it did: to each subnet its routers, to each group its rules."""
+    found: defaultdict[Ref, set[Key]] = defaultdict(set)
+    for ref, key in scene.making.items():
+        resource = scene.asked.resources[ref]
+        if ref.kind == "router":
+            for need in resource.needs:
+                found[need].add(key)
+        elif ref.kind == "security_group_rule" and (group := fields.group_of(resource)):
+            found[group].add(key)
+    return dict(found)
 
 
 def _forecast(asked: Asked, decided: Mapping[Ref, Decision], kept: Iterable[Ref]) -> Forecast:
