@@ -103,8 +103,8 @@ def with_action(plan: Plan, id: str, **changes: Any) -> Plan:
 
 
 def machine(name: str, number: int, **fields: Any) -> Machine:
-    defaults: dict[str, Any] = {"pm_type": "ipmi", "cpu": 8, "memory_mib": 8192, "disk_gib": 100}
-    return Machine(name=name, pm_addr=f"192.0.2.{number}", macs=(f"52:54:00:00:00:{number:02x}",), **{**defaults, **fields})
+    addresses = {"pm_addr": f"192.0.2.{number}", "macs": (f"52:54:00:00:00:{number:02x}",)}
+    return Machine(**{"name": name, "pm_type": "ipmi", "cpu": 8, "memory_mib": 8192, "disk_gib": 100, **addresses, **fields})
 
 
 def node(name: str, number: int, state: str, **info: Any) -> Resource:

@@ -223,9 +223,14 @@ def _shared(machine: Machine, macs: tuple[str, ...], bmc_address: str | None) ->
     """Which address two descriptions of a machine have in common, in words."""
     if common := {mac.lower() for mac in machine.macs} & {mac.lower() for mac in macs}:
         return f"MAC address {min(common)}"
-    if bmc_address and machine.pm_addr.lower() == bmc_address.lower():
+    if bmc_address and _bare(machine.pm_addr) == _bare(bmc_address):
         return f"BMC address {bmc_address}"
     return None
+
+
+def _bare(address: str) -> str:
+    """Without the scheme and path that a Redfish address may have."""
+    return address.rpartition("://")[2].split("/")[0].lower()
 
 
 def _same_host(host: str, machine: str) -> bool:

@@ -14,6 +14,7 @@ from decamp.model.survey import Survey
 from decamp.planning.constraints import (
     capacity,
     groups,
+    hand_over,
     locks,
     machines,
     needs,
@@ -45,6 +46,7 @@ AT_EVERY_STEP: tuple[Callable[[Scene, int], Iterator[Violation]], ...] = (
     locks.check,
     quiesce.check,
     needs.check,
+    hand_over.check,
     machines.check,
 )
 

@@ -59,6 +59,8 @@ class Rule(enum.StrEnum):
     """What policy says not to touch is not touched."""
     NEEDS = "needs"
     """What a resource needs is in the new cloud before it is made."""
+    HAND_OVER = "hand_over"
+    """Disks are read of stopped servers only, and an old server is locked only after its copy is proved."""
     TWICE = "twice"
     """Nothing is made twice."""
     MACHINES = "machines"

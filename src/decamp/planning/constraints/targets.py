@@ -109,9 +109,18 @@ def _is_there(scene: Scene, ref: Ref) -> bool:
     match ref.kind:
         case "host":
             return ref.id in scene.hosts
+        case "project" if ref.id == scene.surveys["old"].project:
+            return True  # tenants need not be shown their own
+        case "flavor" if ref not in scene.resources:
+            return any(ref in resource.needs for resource in scene.resources.values())  # deleted, and told by its servers
         case "server_snapshot":
             return Ref("server", ref.id) in scene.resources or ref.id in scene.servers
         case "server":
             return ref.id in scene.servers or ref in scene.resources
+        case "project":
+            return ref in scene.resources or ref.id == scene.surveys["old"].project
+        case "flavor":
+            # one that was deleted lives on in its servers
+            return ref in scene.resources or any(ref in one.needs for one in scene.resources.values() if one.kind == "server")
         case _:
             return ref in scene.resources
