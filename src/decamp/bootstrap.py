@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from decamp import hosts, resources
+from decamp import hosts
 from decamp.clouds import Cloud, connect
 from decamp.hosts.machines import load_instackenv
 from decamp.model.effects import Performer
 from decamp.model.errors import BadInput
 from decamp.model.machines import Machine
 from decamp.model.plan import Verb
+from decamp.resources import performing
 from decamp.run.runs import Runs, open_runs
 from decamp.settings import Settings
 
@@ -49,7 +50,7 @@ class Place:
     def performers(self) -> dict[Verb, Performer]:
         """Those of a move, which tenants may use too, and those of hosts and machines. None opens a connection before it is used."""
         return {
-            **resources.performers(self.cloud("old"), self.cloud("new")),
+            **performing.performers(self.cloud("old"), self.cloud("new")),
             **hosts.performers(self.cloud("old"), self.cloud("new"), self.cloud("undercloud"), settings=self.settings),
         }
 
