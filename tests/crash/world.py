@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -182,3 +183,38 @@ def state(folder: Path) -> dict:
         for thing in world.all("new").values()
     ]
     return {"old": world.all("old"), "new": sorted(new, key=lambda thing: thing["of"])}
+
+
+GATE_SECONDS = 120
+"""A gate that nobody opens for so long opens by itself, so that no process stays behind."""
+
+
+def gated(folder: Path, midway: Callable[[str], None] = lambda _what: None) -> dict[Verb, Performer]:
+    """The copy of a server stays half-made until somebody touches `open` in the folder; who waits writes its pid to `waits`."""
+
+    def gate(what: str) -> None:
+        _await_gate(folder)
+        midway(what)
+
+    return performers(folder, gate)
+
+
+def gated_before(folder: Path, midway: Callable[[str], None] = lambda _what: None) -> dict[Verb, Performer]:
+    """The same, but it waits before it makes anything."""
+    return performers(folder, midway) | {Verb.CREATE: _Late(World(folder, midway))}
+
+
+class _Late(Create):
+    def perform(self, action: Action, attempt: Attempt) -> Outcome:
+        if action.target.kind == "server":
+            _await_gate(self.world.folder)
+        return super().perform(action, attempt)
+
+
+def _await_gate(folder: Path) -> None:
+    if (folder / "open").exists():
+        return
+    (folder / "waits").write_text(str(os.getpid()))
+    deadline = time.monotonic() + GATE_SECONDS
+    while not (folder / "open").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
