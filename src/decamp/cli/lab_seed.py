@@ -40,8 +40,8 @@ class Seed(Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
         folder = folder_of(parsed_args)
-        if not lab.is_up(folder):
-            raise Refused(f"The lab in {folder} is not up: bring it up with `decamp lab up`.")
+        if silent := [f"{row.cloud} {row.service}" for row in lab.status(folder) if row.state == "down"]:
+            raise Refused(f"The lab in {folder} is not up ({', '.join(silent)}): bring it up with `decamp lab up`.")
         begun = time.monotonic()
         with Steps(self.err) as steps:
             tenants = seed.seed(lab.load(folder), number=parsed_args.seed, tenants=parsed_args.tenants, report=steps)

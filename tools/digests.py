@@ -1,0 +1,81 @@
+"""The bytes of disks, for verify.py: SHA-256 of what the APIs hand out, by way of images that are deleted again."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from openstack.exceptions import raise_from_response
+
+from clouds import Cloud
+
+SCRATCH = "verify-scratch"
+"""Begin of the names of the images that are made to read bytes."""
+WAIT_SECONDS = 600.0
+LOOK_SECONDS = 0.5
+CHUNK_BYTES = 2**20
+STEADY_VOLUME = frozenset({"available", "in-use"})
+NOT_FOUND = 404
+
+
+def sha256_of_image(cloud: Cloud, id: str) -> str | None:
+    """Of what Glance hands out; None where the image is gone."""
+    known = cloud.image_digests
+    if id not in known:
+        response = cloud.connection.image.get(f"/images/{id}/file", stream=True)
+        if response.status_code == 404:
+            known[id] = None
+        else:
+            raise_from_response(response)
+            digest = hashlib.sha256()
+            for chunk in response.iter_content(CHUNK_BYTES):
+                digest.update(chunk)
+            known[id] = digest.hexdigest()
+    return known[id]
+
+
+@contextmanager
+def scratch_image(cloud: Cloud, id: str) -> Iterator[str]:
+    """Wait until the image is there; delete it afterwards, whatever happens."""
+    try:
+        wait(f"the image {id}", lambda: active(cloud, id))
+        yield id
+    finally:
+        cloud.connection.image.delete(f"/images/{id}")
+        wait(f"the image {id} to go", lambda: cloud.connection.image.get(f"/images/{id}").status_code == 404)
+
+
+def sha256_of_volume(cloud: Cloud, id: str) -> str | None:
+    """Of the whole volume. It may be attached: in the lab nothing writes to it meanwhile."""
+    action = {"os-volume_upload_image": {"image_name": f"{SCRATCH}-{id}", "force": True, "disk_format": "raw", "container_format": "bare"}}
+    response = cloud.connection.block_storage.post(f"/volumes/{id}/action", json=action, microversion="3.0")
+    raise_from_response(response)
+    with scratch_image(cloud, response.json()["os-volume_upload_image"]["image_id"]) as image:
+        digest = sha256_of_image(cloud, image)
+    wait(f"the volume {id} to be free", lambda: cloud.get("block_storage", f"/volumes/{id}")["volume"]["status"] in STEADY_VOLUME)
+    return digest
+
+
+def sha256_of_root(cloud: Cloud, id: str) -> str | None:
+    """Of an image-booted server's disk, by a snapshot."""
+    response = cloud.compute.post(f"/servers/{id}/action", json={"createImage": {"name": f"{SCRATCH}-{id}"}}, microversion="2.45")
+    raise_from_response(response)
+    with scratch_image(cloud, response.json()["image_id"]) as image:
+        return sha256_of_image(cloud, image)
+
+
+def active(cloud: Cloud, id: str) -> bool:
+    status = cloud.get("image", f"/images/{id}")["status"]
+    if status in ("killed", "deleted"):
+        raise RuntimeError(f"{cloud.name}: the image {id} is {status}")
+    return status == "active"
+
+
+def wait(what: str, holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not holds():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"Waited {WAIT_SECONDS:.0f} s in vain for {what}")
+        time.sleep(LOOK_SECONDS)

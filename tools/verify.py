@@ -1,0 +1,391 @@
+#!/usr/bin/env python3
+"""Checks both clouds after Decamp has run, without Decamp: reads them with openstacksdk alone and compares with a record of before.
+
+    verify.py record --project acme -o before.json
+    verify.py check before.json --moved acme --freed-host cmp-003 --new-machine cmp-003
+
+Needs administrators' entries in clouds.yaml. Bytes are compared by SHA-256 of what the APIs hand out: volumes by way of images, root disks
+by way of snapshots; what is made for that is deleted again. Exit status: 0 all is as it should be, 1 it is not, 2 it could not be checked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import keystoneauth1.exceptions
+from openstack.exceptions import SDKException
+
+from clouds import Cloud, Facts, all_images, hosts_of, nodes_of, servers_of, stacks_of
+from portraits import portrait, project_id
+
+STEADY_SERVER = frozenset({"ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED"})
+
+
+def record(arguments: argparse.Namespace) -> int:
+    """Write down what the clouds look like before anything is moved."""
+    old, new = Cloud(arguments.old, arguments.clouds_file), Cloud(arguments.new, arguments.clouds_file)
+    before: Facts = {"taken_at": datetime.now(UTC).isoformat(timespec="seconds"), "old": whole(old), "new": whole(new), "projects": {}}
+    if arguments.undercloud:
+        undercloud = Cloud(arguments.undercloud, arguments.clouds_file)
+        before["undercloud"] = {"stacks": stacks_of(undercloud), "nodes": nodes_of(undercloud)}
+    for name in arguments.project:
+        project = project_id(old, name)
+        if project is None:
+            raise LookupError(f"{old.name} has no project {name}, or several")
+        before["projects"][name] = {"id": project, **portrait(old, project)}
+    arguments.output.write_text(json.dumps(before, indent=1) + "\n")
+    count = Counter(server["status"] for server in before["old"]["servers"].values())
+    print(f"Recorded {sum(count.values())} servers ({', '.join(f'{n} {s}' for s, n in count.items())}) in {arguments.output}")
+    return 0
+
+
+def whole(cloud: Cloud) -> Facts:
+    return {
+        "hosts": hosts_of(cloud),
+        "servers": servers_of(cloud),
+        "images": {image["id"]: [image["name"], image["owner"]] for image in all_images(cloud)},
+        "volumes": named(cloud.pages("block_storage", "/volumes/detail?all_tenants=1", "volumes")),
+        "snapshots": named(cloud.pages("block_storage", "/snapshots/detail?all_tenants=1", "snapshots")),
+        "networks": {network.id: [network.name, network.project_id] for network in cloud.connection.network.networks()},
+    }
+
+
+def named(listed: Iterable[Facts]) -> dict[str, list[str]]:
+    """Id -> name and project, of Cinder's objects."""
+    return {
+        facts["id"]: [facts["name"], facts.get("os-vol-tenant-attr:tenant_id") or facts.get("os-extended-snapshot-attributes:project_id")]
+        for facts in listed
+    }
+
+
+class Findings:
+    """What was checked, and what was wrong with it."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, str, list[str]]] = []
+
+    def add(self, what: str, wrong: Iterable[str], right: str = "") -> None:
+        """`right` is said where nothing is wrong."""
+        self.rows.append((what, right, list(wrong)))
+
+    @property
+    def wrong(self) -> int:
+        return sum(len(wrong) for _, _, wrong in self.rows)
+
+    def print(self) -> None:
+        colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        green, red, dim, end = ("\033[32m", "\033[31m", "\033[2m", "\033[0m") if colours else ("", "", "", "")
+        width = max(len(what) for what, _, _ in self.rows)
+        for what, right, wrong in self.rows:
+            if wrong:
+                print(f"{red}✗ {what:<{width}}  {len(wrong)} wrong{end}")
+                for line in wrong:
+                    print(f"{red}    {line}{end}")
+            else:
+                print(f"{green}✓{end} {what:<{width}}  {dim}{right}{end}")
+        passed = sum(not wrong for _, _, wrong in self.rows)
+        if self.wrong:
+            print(f"{red}VERIFICATION FAILED: {self.wrong} things are wrong in {len(self.rows) - passed} of {len(self.rows)} checks.{end}")
+        else:
+            print(f"{green}Verified: all {passed} checks passed.{end}")
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Compare the clouds as they are now with the record."""
+    before = json.loads(arguments.before.read_text())
+    unknown = [name for name in arguments.moved if name not in before["projects"]]
+    if unknown:
+        raise LookupError(f"the record holds nothing of the project {unknown[0]}: it was made without --project {unknown[0]}")
+    old, new = Cloud(arguments.old, arguments.clouds_file), Cloud(arguments.new, arguments.clouds_file)
+    old_now, new_now = whole(old), whole(new)
+    findings = Findings()
+    new_projects: set[str] = set()
+    for name in arguments.moved:
+        project = project_id(new, name)
+        if project is None:
+            findings.add(f"{name}: project", [f"{new.name} has no project {name}"])
+            continue
+        new_projects.add(project)
+        check_moved(findings, name, before["projects"][name], portrait(new, project), set(arguments.with_disk))
+    for name in arguments.moved:
+        check_old_servers(findings, name, before, old_now, confirmed=name in arguments.confirmed)
+    check_others(findings, before, old_now, {before["projects"][name]["id"] for name in arguments.moved}, set(arguments.freed_host))
+    check_leftovers(findings, "old", before["old"], old_now, set())
+    check_leftovers(findings, "new", before["new"], new_now, new_projects)
+    check_allocations(findings, "old", old_now)
+    check_allocations(findings, "new", new_now)
+    if arguments.freed_host:
+        check_freed(findings, before["old"]["hosts"], old_now["hosts"], arguments.freed_host)
+    if arguments.undercloud and "undercloud" in before:
+        undercloud = Cloud(arguments.undercloud, arguments.clouds_file)
+        now = {"stacks": stacks_of(undercloud), "nodes": nodes_of(undercloud), "servers": servers_of(undercloud)}
+        check_undercloud(findings, before["undercloud"], now, new_now["hosts"], arguments.new_machine, arguments.count_parameter)
+    findings.print()
+    return 1 if findings.wrong else 0
+
+
+def differences(where: str, before: Any, now: Any) -> Iterator[str]:
+    """One sentence for each leaf that differs."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted({*before, *now}):
+            yield from differences(f"{where} / {key}", before.get(key), now.get(key))
+    elif isinstance(before, list) and isinstance(now, list) and before != now:
+        missing, extra = without(before, now), without(now, before)
+        if len(missing) == len(extra) == 1 and isinstance(missing[0], dict):
+            yield from differences(f"{where} / {missing[0].get('name', '')}", missing[0], extra[0])
+            return
+        for one in missing:
+            yield f"{where}: missing in the new cloud: {json.dumps(one)}"
+        for one in extra:
+            yield f"{where}: not in the old cloud: {json.dumps(one)}"
+        if not missing and not extra:
+            yield f"{where}: another order: {json.dumps(before)} became {json.dumps(now)}"
+    elif before != now:
+        yield f"{where}: {json.dumps(before)} became {json.dumps(now)}"
+
+
+def without(these: list[Any], those: list[Any]) -> list[Any]:
+    """`these`, less one for each equal one of `those`."""
+    rest = list(those)
+    left = []
+    for one in these:
+        if one in rest:
+            rest.remove(one)
+        else:
+            left.append(one)
+    return left
+
+
+def check_moved(findings: Findings, name: str, before: Facts, now: Facts, with_disk: set[str]) -> None:
+    """A project's copy against the project as it was."""
+    for part, counted in (
+        (("networks", "subnets", "routers"), "networks"),
+        (("security_groups", "security_group_count"), "security_groups"),
+        (("server_groups",), "server_groups"),
+        (("free_ports",), "free_ports"),
+        (("volumes",), "volumes"),
+    ):
+        wrong = [line for key in part for line in differences(key, before[key], now[key])]
+        findings.add(
+            f"{name}: {', '.join(part[:3])}".replace(", security_group_count", " and rules").replace("_", " "),
+            wrong,
+            f"{len(now[counted])} equal",
+        )
+    old_servers, new_servers = by_macs(before["servers"]), by_macs(now["servers"])
+    wrong = [f"{server['name']}: not in the new cloud" for macs, server in old_servers.items() if macs not in new_servers]
+    wrong += [
+        f"{server['name']}: no server of the old cloud had its MACs" for macs, server in new_servers.items() if macs not in old_servers
+    ]
+    if len(new_servers) != len(now["servers"]):
+        wrong.append("the new cloud has two servers with the same MACs")
+    pairs = [(server, new_servers[macs]) for macs, server in old_servers.items() if macs in new_servers]
+    beside = {"id", "image", "image_sha256", "root_sha256", "locked"}
+    for server, copy in pairs:
+        wrong += differences(server["name"], *({key: value for key, value in one.items() if key not in beside} for one in (server, copy)))
+        if copy["locked"]:
+            wrong.append(f"{server['name']}: the copy is locked")
+    findings.add(f"{name}: servers", wrong, f"{len(pairs)} equal in flavor, addresses, MACs, groups, metadata, user data, state")
+    check_disks(findings, name, pairs, with_disk)
+    check_images(findings, name, before, now)
+
+
+def by_macs(servers: list[Facts]) -> dict[frozenset[str], Facts]:
+    """MACs move with the servers and are unique, names are not."""
+    return {frozenset(port["mac"] for port in server["ports"]) or frozenset({server["name"]}): server for server in servers}
+
+
+def check_disks(findings: Findings, name: str, pairs: list[tuple[Facts, Facts]], with_disk: set[str]) -> None:
+    """The root disk is the old one's, byte for byte, or fresh from the same base image."""
+    wrong, carried, fresh = [], 0, 0
+    for server, copy in pairs:
+        if not server["image"]:
+            continue
+        if copy["root_sha256"] == server["root_sha256"]:
+            carried += 1
+        elif server["name"] in with_disk or server["id"] in with_disk:
+            wrong.append(f"{server['name']}: its root disk was to be carried over, and has other bytes")
+        elif copy["root_sha256"] == server["image_sha256"]:
+            fresh += 1
+        else:
+            wrong.append(f"{server['name']}: its root disk is neither the old one nor the base image")
+    findings.add(f"{name}: root disks", wrong, f"{carried} carried over byte for byte, {fresh} fresh from the same base image")
+
+
+def check_images(findings: Findings, name: str, before: Facts, now: Facts) -> None:
+    """Every image of the copy is one of the old project's, or a server's base; none is there twice."""
+    old_images = {image["sha256"]: image for image in before["images"]}
+    bases = {server["image"] for server in now["servers"]}
+    wrong, equal = [], 0
+    for digest, count in Counter(image["sha256"] for image in now["images"]).items():
+        if count > 1:
+            wrong.append(f"the same bytes are {count} images of the project: SHA-256 {digest}")
+    for image in now["images"]:
+        if image["status"] != "active":
+            wrong.append(f"{image['name']}: {image['status']}")
+        twin = old_images.get(image["sha256"])
+        if twin:
+            equal += 1
+            wrong += differences(image["name"], *({key: value for key, value in one.items() if key != "id"} for one in (twin, image)))
+        elif image["id"] not in bases:
+            wrong.append(f"{image['name']} ({image['id']}): neither an image of the old project nor a server's base: left over")
+    findings.add(f"{name}: images", wrong, f"{equal} equal, {len(now['images']) - equal} are bases of servers")
+
+
+def check_old_servers(findings: Findings, name: str, before: Facts, old_now: Facts, *, confirmed: bool) -> None:
+    wrong = []
+    for server in before["projects"][name]["servers"]:
+        now = old_now["servers"].get(server["id"])
+        if confirmed:
+            wrong += [f"{server['name']} ({server['id']}): still in the old cloud"] if now else []
+        elif now is None:
+            wrong.append(f"{server['name']} ({server['id']}): deleted in the old cloud, and nobody confirmed it")
+        elif (now["status"], now["locked"], now["task_state"]) != ("SHUTOFF", True, None):
+            wrong.append(
+                f"{server['name']} ({server['id']}): {now['status']}, {'' if now['locked'] else 'not '}locked, {now['task_state']}"
+            )
+    findings.add(
+        f"{name}: in the old cloud", wrong, "its servers are gone, as confirmed" if confirmed else "its servers are stopped and locked"
+    )
+
+
+def check_others(findings: Findings, before: Facts, old_now: Facts, moved: set[str], freed: set[str]) -> None:
+    """Nobody else's server was lost, stopped, or left on a host that is gone."""
+    wrong, count, elsewhere = [], 0, 0
+    services = old_now["hosts"]["services"]
+    for server_id, server in before["old"]["servers"].items():
+        if server["project"] in moved:
+            continue
+        count += 1
+        now = old_now["servers"].get(server_id)
+        if now is None:
+            wrong.append(f"{server['name']} ({server_id}): gone")
+            continue
+        elsewhere += now["host"] != server["host"]
+        name = f"{server['name']} ({server_id})"
+        wrong += [f"{name}: {what} was {server[what]}, is {now[what]}" for what in ("status", "locked") if now[what] != server[what]]
+        if now["task_state"]:
+            wrong.append(f"{server['name']} ({server_id}): still {now['task_state']}")
+        if now["host"] in freed or services.get(now["host"], {}).get("state") != "up":
+            wrong.append(f"{server['name']} ({server_id}): on {now['host']}, which is not up")
+    findings.add("old: everybody else's servers", wrong, f"{count} as before, {elsewhere} of them on another host")
+
+
+def check_leftovers(findings: Findings, which: str, before: Facts, now: Facts, expected: set[str]) -> None:
+    """Nothing is there that was not before, but for what belongs to projects that were moved."""
+    kinds = ("images", "volumes", "snapshots", "networks")
+    wrong = [
+        f"{kind.removesuffix('s')} {name} ({its_id}): was not there before"
+        for kind in kinds
+        for its_id, (name, owner) in now[kind].items()
+        if its_id not in before[kind] and owner not in expected
+    ]
+    wrong += [
+        f"server {server['name']} ({server_id}): was not there before"
+        for server_id, server in now["servers"].items()
+        if server_id not in before["servers"] and server["project"] not in expected
+    ]
+    wrong += [
+        f"server {server['name']} ({server_id}): {server['status']}"
+        for server_id, server in now["servers"].items()
+        if server["status"] not in STEADY_SERVER
+    ]
+    findings.add(f"{which}: nothing left over", wrong, f"no stray {', '.join(kinds)} or servers")
+
+
+def check_allocations(findings: Findings, which: str, now: Facts) -> None:
+    """Placement's consumers are the servers, each on one provider: no half-done migration, no orphan."""
+    holders = Counter(consumer for provider in now["hosts"]["providers"].values() for consumer in provider["consumers"])
+    wrong = [f"{consumer}: holds allocations on {count} providers" for consumer, count in holders.items() if count > 1]
+    wrong += [f"{consumer}: holds an allocation, and is no server" for consumer in holders if consumer not in now["servers"]]
+    wrong += [
+        f"{server['name']} ({server_id}): holds no allocation" for server_id, server in now["servers"].items() if server_id not in holders
+    ]
+    findings.add(f"{which}: Placement", wrong, f"{len(holders)} servers hold what they should")
+
+
+def check_freed(findings: Findings, before: Facts, now: Facts, freed: list[str]) -> None:
+    wrong = []
+    for host in freed:
+        if host not in before["services"]:
+            wrong.append(f"{host}: was no compute host before")
+        wrong += [f"{host}: still a compute service" for _ in [0] if host in now["services"]]
+        wrong += [f"{host}: still a hypervisor" for _ in [0] if host in now["hypervisors"]]
+        wrong += [f"{host}: still a resource provider" for _ in [0] if host in now["providers"]]
+    wrong += [f"{host}: lost, and nobody freed it" for host in before["services"] if host not in now["services"] and host not in freed]
+    wrong += [
+        f"{host}: {service['state']}, {service['status']}"
+        for host, service in now["services"].items()
+        if service != {"state": "up", "status": "enabled"}
+    ]
+    findings.add("old: hosts", wrong, f"{', '.join(freed)} gone without a trace, {len(now['services'])} left, all up")
+
+
+def check_undercloud(findings: Findings, before: Facts, now: Facts, new_hosts: Facts, machines: list[str], count_parameter: str) -> None:
+    """Each machine: an active node, its server a compute host that is up; the stack's count is right and nothing else in it changed."""
+    wrong: list[str] = []
+    hosts: list[str] = []
+    for machine in machines:
+        node = now["nodes"].get(machine)
+        if node is None or node["state"] != "active" or node["maintenance"]:
+            wrong.append(f"{machine}: its node is {node['state'] if node else 'not there'}, not active")
+            continue
+        host = now["servers"].get(node["instance"], {}).get("name")
+        hosts.append(f"{machine} is {host}")
+        service, provider = new_hosts["services"].get(host), new_hosts["providers"].get(host)
+        if service != {"state": "up", "status": "enabled"}:
+            wrong.append(f"{machine}: the compute service of {host} is {service or 'not there'}")
+        if not provider or not all(provider["inventories"].get(resource_class) for resource_class in ("VCPU", "MEMORY_MB", "DISK_GB")):
+            wrong.append(f"{machine}: {host} has no inventory in Placement")
+    findings.add("new: machines", wrong, ", ".join(hosts) or "none were to come")
+    wrong = []
+    for name, stack in before["stacks"].items():
+        expected = dict(stack["parameters"])
+        if count_parameter in expected:
+            expected[count_parameter] = str(int(expected[count_parameter]) + len(machines))
+        wrong += differences(name, expected, now["stacks"].get(name, {}).get("parameters"))
+        if not now["stacks"].get(name, {"status": "gone"})["status"].endswith("_COMPLETE"):
+            wrong.append(f"{name}: {now['stacks'].get(name, {'status': 'gone'})['status']}")
+    findings.add("undercloud: stacks", wrong, f"{count_parameter} {len(machines):+d}, all other parameters as before")
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="verify.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clouds-file", metavar="FILE", help="clouds.yaml (default: openstacksdk's standard search path)")
+    for cloud in ("old", "new", "undercloud"):
+        parser.add_argument(f"--{cloud}", default=cloud, metavar="CLOUD", help="entry of clouds.yaml with an administrator's rights")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    recording = verbs.add_parser("record", help="write down how things are, before anything is moved")
+    recording.add_argument(
+        "--project", action="append", default=[], metavar="P", help="that will be moved: read all its bytes; repeat for several"
+    )
+    recording.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
+    recording.set_defaults(run=record)
+    checking = verbs.add_parser("check", help="compare with how things are now")
+    checking.add_argument("before", type=Path, metavar="FILE", help="what `record` wrote")
+    checking.add_argument("--moved", action="append", default=[], metavar="P", help="project that was moved, wholly")
+    checking.add_argument("--confirmed", action="append", default=[], metavar="P", help="moved project whose move was confirmed")
+    checking.add_argument(
+        "--with-disk", action="append", default=[], metavar="SERVER", help="server whose root disk was to be carried over"
+    )
+    checking.add_argument("--freed-host", action="append", default=[], metavar="H", help="host that the old cloud gave up")
+    checking.add_argument("--new-machine", action="append", default=[], metavar="M", help="machine that the new cloud got")
+    checking.add_argument("--count-parameter", default="ComputeCount", metavar="NAME", help="of the stack (default: %(default)s)")
+    checking.set_defaults(run=check)
+    arguments = parser.parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except (SDKException, keystoneauth1.exceptions.ClientException, OSError, LookupError, RuntimeError, ValueError) as error:
+        print(f"verify.py: it could not be checked: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
