@@ -43,12 +43,15 @@ def look(cloud: Cloud, service: str, path: str, **params: Any) -> Any:
     return call(cloud, service, "GET", path, params=params, missing=True)
 
 
-def pages(cloud: Cloud, service: str, path: str, key: str, *, marker: str = "id", **params: Any) -> Iterator[dict[str, Any]]:
-    """Every item of a listing under `key`, asked for page by page with limit and marker."""
+def pages(
+    cloud: Cloud, service: str, path: str, key: str, *, marker: str = "id", microversion: str | None = None, **params: Any
+) -> Iterator[dict[str, Any]]:
+    """Every item of a listing under `key`, asked for page by page with limit and marker. `microversion` null: the cloud's."""
+    options: dict[str, Any] = {"microversion": microversion} if microversion else {}
     last = None
     while True:
         here = {**params, "limit": PAGE} | ({"marker": last} if last else {})
-        answer = get(cloud, service, path, **here)
+        answer = call(cloud, service, "GET", path, params=here, **options)
         yield from answer[key]
         if not answer[key] or not _more(answer, key):
             return

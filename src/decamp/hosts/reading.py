@@ -22,6 +22,8 @@ OLDEST = "2.53"
 """Compute API of OpenStack Pike: from here on servers carry their flavor's specs, and hypervisors the ids of their resource providers."""
 ZONE_ASKED_FOR = "2.96"
 """Compute API: from here on the zone that a server's user asked for is shown."""
+WITHOUT_UPTIME = "2.87"
+"""Compute API: from 2.88 on a listing of hypervisors asks each nova-compute for its uptime, and fails while one of them does not answer."""
 SOFT_DELETED = "SOFT_DELETED"
 """Servers that can still be restored: they hold their host, and are listed only when this status is asked for."""
 
@@ -269,7 +271,8 @@ def _service(service: Json, nodes: list[Json]) -> Service:
 def nodes_by_host(cloud: Cloud) -> dict[str, list[Json]]:
     """Service's host -> its hypervisors. Nova can filter them by pattern only, which matches neighbours."""
     nodes: dict[str, list[Json]] = defaultdict(list)
-    for node in api.pages(cloud, "compute", "/os-hypervisors/detail", "hypervisors"):
+    version = WITHOUT_UPTIME if cloud.at_least("compute", WITHOUT_UPTIME) else None
+    for node in api.pages(cloud, "compute", "/os-hypervisors/detail", "hypervisors", microversion=version):
         nodes[node["service"]["host"]].append(node)
     return nodes
 
