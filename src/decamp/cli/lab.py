@@ -18,6 +18,7 @@ from rich.text import Text
 from decamp import lab
 from decamp.cli.base import Command, Lister
 from decamp.lab.layout import DEFAULT_PORT_BASE
+from decamp.lab.prepared import PRISTINE
 from decamp.lab.progress import StepEvent, StepState
 from decamp.model.errors import BadInput
 
@@ -123,7 +124,7 @@ class Up(Command):
         folder = folder_of(parsed_args)
         begun = time.monotonic()
         with Steps(self.err) as steps:
-            made = lab.up(folder, settings_of(parsed_args), fresh=parsed_args.fresh, report=steps)
+            made = lab.up(folder, settings_of(parsed_args), restore=PRISTINE if parsed_args.fresh else None, report=steps)
         self.err.print(f"The clouds old, new and undercloud are up after {time.monotonic() - begun:.0f} s.", highlight=False)
         self.err.print(f"Use them with: decamp --config {made.decamp_yaml} survey old", highlight=False, soft_wrap=True)
 
