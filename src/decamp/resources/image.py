@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from decamp.clouds import Cloud
 from decamp.model.errors import Refused
-from decamp.model.refs import Ref
+from decamp.model.refs import Ref, fingerprint
 from decamp.model.survey import Resource
 from decamp.resources import calls, image_data
 from decamp.resources.calls import Json
@@ -83,15 +85,19 @@ def export(cloud: Cloud, project: str | None) -> Iterable[Resource]:
             members = _members(cloud, image, owner)
             if cloud.admin and owner not in (None, image["owner"], *members) and image["visibility"] not in ("public", "community"):
                 continue
-            yield told(cloud, image, members)
+            yield told(image, members, publishes=cloud.admin)
 
 
 def read(cloud: Cloud, id: str) -> Resource | None:
     image = image_data.got(cloud, id)
-    return told(cloud, image, _members(cloud, image, cloud.project_id)) if image else None
+    return told(image, _members(cloud, image, cloud.project_id), publishes=cloud.admin) if image else None
 
 
-def told(cloud: Cloud, image: Json, members: Iterable[str]) -> Resource:
+def told(image: Json, members: Iterable[str], *, publishes: bool) -> Resource:
+    """`publishes`: whether who reads it may publish images, which is what a copy of a public one takes.
+
+    The fingerprint leaves `protected` out: a removal has to lift it first, and may be cut short then.
+    """
     properties = {
         name: value
         for name, value in sorted(image.items())
@@ -119,13 +125,15 @@ def told(cloud: Cloud, image: Json, members: Iterable[str]) -> Resource:
         "virtual_size": image.get("virtual_size"),
         "checksum": image.get("checksum"),
         "members": sorted(members),
-        "not_carried": _not_carried(cloud, image, sorted(members)),
+        "not_carried": _not_carried(image, sorted(members), publishes=publishes),
     }
     unsupported = _unsupported(image)
     if unsupported:
         info["unsupported"] = unsupported
     needs = [Ref(*ref) for ref in others.values() if ref]
-    return sealed(NAME, image["id"], image["name"] or "", image["owner"], needs, spec, info)
+    resource = sealed(NAME, image["id"], image["name"] or "", image["owner"], needs, spec, info)
+    lasting = {field: value for field, value in spec.items() if field != "protected"}
+    return msgspec.structs.replace(resource, fingerprint=fingerprint(lasting, resource.needs))
 
 
 def find(passage: Passage, resource: Resource) -> str | None:
@@ -158,7 +166,7 @@ def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
     An image without the run's mark is somebody's that was adopted for its content: its name and its sharing are not ours to compare.
     """
     image = image_data.got(passage.new, id)
-    copy = told(passage.new, image, ()) if image else None
+    copy = told(image, (), publishes=passage.new.admin) if image else None
     ignored = {"os_hash_algo", "os_hash_value"}
     if image and passage.mark not in image["tags"]:
         ignored |= OWNERS_CHOICE
@@ -200,11 +208,11 @@ def _members(cloud: Cloud, image: Json, owner: str | None) -> list[str]:
     return [member["member_id"] for member in calls.listed(cloud, "image", f"/images/{image['id']}/members", "members")]
 
 
-def _not_carried(cloud: Cloud, image: Json, members: list[str]) -> list[str]:
+def _not_carried(image: Json, members: list[str], *, publishes: bool) -> list[str]:
     told: list[str] = []
     if members:
         told.append(f"it is shared with {len(members)} project(s), {', '.join(members)}: share its copy with their new projects by hand")
-    if image["visibility"] == "public" and not cloud.admin:
+    if image["visibility"] == "public" and not publishes:
         told.append("it is public: its copy will be private, because only an administrator may publish")
     dropped = sorted(OF_THE_OLD_CLOUD & image.keys())
     if dropped:

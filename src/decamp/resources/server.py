@@ -125,6 +125,10 @@ def remove(cloud: Cloud, id: str, expects: str) -> None:
     there = read(cloud, id)
     if there is None:
         return
+    if there.info["task_state"] == "deleting":
+        # an earlier attempt's: its volumes and ports leave it one by one
+        _delete(cloud, id)
+        return
     unchanged(there, expects, cloud.name)
     if there.info["locked"]:
         act(cloud, id, "unlock")

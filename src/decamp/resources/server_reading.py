@@ -71,7 +71,7 @@ def export(cloud: Cloud, project: str | None) -> Iterable[Resource]:
     with ThreadPoolExecutor(AT_A_TIME, "attachments") as pool:
         attachments = pool.map(lambda server: _attachments(cloud, server), servers)
         for server, attached in zip(servers, attachments, strict=True):
-            yield told(cloud, server, attached, around)
+            yield told(server, attached, around, _key(cloud, server))
 
 
 def read(cloud: Cloud, id: str) -> Resource | None:
@@ -89,19 +89,18 @@ def read(cloud: Cloud, id: str) -> Resource | None:
         bootable=frozenset(volume["id"] for volume in volumes if volume and str(volume["bootable"]).lower() == "true"),
         stacks={},
     )
-    return told(cloud, server, attached, around)
+    return told(server, attached, around, _key(cloud, server))
 
 
 def got(cloud: Cloud, id: str) -> Json | None:
     return calls.got(cloud, "compute", f"/servers/{id}", "server")
 
 
-def told(cloud: Cloud, server: Json, attached: Iterable[Json], around: Around) -> Resource:
+def told(server: Json, attached: Iterable[Json], around: Around, key: list[str] | None) -> Resource:
     image = pair("image", (server["image"] or {}).get("id"))
     root_device = server.get(EXTENDED + "root_device_name")
     volumes, guessed = volumes_of(list(attached), None if image else root_device, around.bootable, image_booted=image is not None)
     flavor_ref, flavor_told = _flavor(server["flavor"], around.flavors)
-    key_name = server.get("key_name")
     group = around.groups.get(server["id"]) or None
     ports = [["port", port] for port in nic_order(server["addresses"], around.ports.get(server["id"], []))]
     spec: dict[str, Any] = {
@@ -109,7 +108,7 @@ def told(cloud: Cloud, server: Json, attached: Iterable[Json], around: Around) -
         "description": server.get("description") or "",
         "image": image,
         "flavor": flavor_ref,
-        "key": pair("keypair", keypair.id_of(cloud, server["user_id"], key_name) if key_name else None),
+        "key": key,
         "ports": ports,
         "volumes": volumes,
         "server_group": pair("server_group", group),
@@ -151,7 +150,7 @@ def told(cloud: Cloud, server: Json, attached: Iterable[Json], around: Around) -
         info["not_carried"].append(guessed)
     if server.get("trusted_image_certificates"):
         info["unsupported"] = ["it asks for trusted image certificates, which lie in its cloud"]
-    refs = (image, flavor_ref, spec["key"], spec["server_group"], *ports, *(one["volume"] for one in volumes))
+    refs = (image, flavor_ref, key, spec["server_group"], *ports, *(one["volume"] for one in volumes))
     resource = sealed(NAME, server["id"], server["name"], server["tenant_id"], [Ref(*ref) for ref in refs if ref], spec, info)
     lasting = {field: value for field, value in spec.items() if field not in NOT_IN_THE_FINGERPRINT}
     return msgspec.structs.replace(resource, fingerprint=fingerprint(lasting, resource.needs))
@@ -229,6 +228,11 @@ def _flavor(server_flavor: Json, flavors: Iterable[Resource]) -> tuple[list[str]
         return ["flavor", server_flavor["id"]], there.spec if there else {}
     there = next((one for one in flavors if flavor.is_of(one, server_flavor)), None) or flavor.embedded(server_flavor)
     return ["flavor", there.id], flavor.embedded(server_flavor).spec
+
+
+def _key(cloud: Cloud, server: Json) -> list[str] | None:
+    name = server.get("key_name")
+    return pair("keypair", keypair.id_of(cloud, server["user_id"], name) if name else None)
 
 
 def _attachments(cloud: Cloud, server: Json) -> list[Json]:

@@ -51,7 +51,7 @@ def find(passage: Passage, resource: Resource) -> str | None:
 
 def create(passage: Passage, resource: Resource) -> str:
     """Raises Refused for a server that is not stopped, or whose root disk is a volume."""
-    source = image.told(passage.old, _snapshot(passage, resource), ()).spec
+    source = image.told(_snapshot(passage, resource), (), publishes=passage.new.admin).spec
     if source["kernel"] or source["ramdisk"]:
         raise Refused(f"server {resource.name or resource.id} boots with a kernel image of its own: its snapshot cannot be carried")
     properties = {name: value for name, value in source["properties"].items() if name not in OF_THE_SNAPSHOT}

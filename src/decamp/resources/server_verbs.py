@@ -70,7 +70,7 @@ class _ServerVerb:
         return there
 
     def _outcome(self, action: Action, before: Json, said: str) -> Outcome:
-        """Facts: what it was before the run touched it. Where an earlier attempt did, the plan tells the status, and the lock's reason whose."""
+        """Facts: what it was before the run touched it. After an earlier attempt the plan tells the status, a lock's reason whose it is."""
         planned = action.changes.get("status")
         status = planned[0] if planned and self._state == "stopped" else before["status"]
         locked = bool(before.get("locked")) and not (before.get("locked_reason") or "").startswith(OUR_REASON)
