@@ -37,7 +37,12 @@ def plan_confirm(plan: Plan, entries: tuple[Entry, ...], run: str) -> Plan:
     own = {entry.action: entry for entry in entries if entry.run == run}
     proved = _proved(plan, own)
     stood_down = {action.target for action in plan.actions if action.verb is Verb.LOCK_SERVER and action.id in own}
-    servers = {ref: resource for ref, resource in proved.items() if ref.kind == "server" and ref in stood_down}
+    verified = {entry.ref for entry in own.values() if entry.new_id and entry.verified_at}
+    servers = {
+        ref: resource
+        for ref, resource in proved.items()
+        if ref.kind == "server" and ref in stood_down and all(disk.volume in verified for disk in fields.disks(resource))
+    }
     removed = dict(servers)
     for server in servers.values():
         serving = {*fields.ports(server), *(disk.volume for disk in fields.disks(server))}
@@ -73,7 +78,7 @@ def _unproved(plan: Plan, own: Mapping[str, Entry], removed: Mapping[Ref, Resour
         entry = own.get(action.id)
         if entry and entry.removed_at:
             continue
-        what = "is not locked in the old cloud" if entry and entry.verified_at else "has no copy that is proved"
+        what = "is not locked in the old cloud, or a volume of it is not proved" if entry and entry.verified_at else "has no proved copy"
         text = f"{action.target} stays: it {what}. Resume the run first."
         refusals.append(Refusal(ref=action.target, reason=Reason.CONFLICT, text=text))
     return refusals

@@ -12,7 +12,7 @@ from decamp.model.plan import Reason, Refusal
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.planning import fields
-from decamp.planning.matching import Match, is_foreign, mapped, moved_earlier
+from decamp.planning.matching import Match, is_foreign, mapped, moved_earlier, unproved_copy
 
 
 class Adopt(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +53,7 @@ def decide(match: Match, resource: Resource, decided: Mapping[Ref, Decision]) ->
         return Adopt(id=stands_for.id, because="mapping", why=f"the mapping says that {fields.label(stands_for)} stands for it")
     if earlier := moved_earlier(match, resource):
         return Adopt(id=str(earlier.new_id), because="moved_earlier", why=f"run {earlier.run} made it")
-    if entry := match.unproved.get(resource.ref):
+    if entry := unproved_copy(match, resource):
         return refuse(resource, Reason.CONFLICT, f"has a copy that run {entry.run} made and did not prove: resume that run, or undo it.")
     if resource.kind not in OTHERS_ALLOWED and resource.project not in (None, match.project.id):
         return refuse(resource, Reason.UNSUPPORTED, f"belongs to project {resource.project}, which this plan does not move.")

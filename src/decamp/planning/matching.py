@@ -131,7 +131,15 @@ def is_foreign(match: Match, network: Resource) -> bool:
 
 def moved_earlier(match: Match, resource: Resource) -> Entry | None:
     """The entry of its copy, if the new cloud's survey still has that; kinds that are never surveyed are not reused."""
-    entry = match.moved.get(resource.ref)
+    return _if_there(match, resource, match.moved.get(resource.ref))
+
+
+def unproved_copy(match: Match, resource: Resource) -> Entry | None:
+    """The entry of a copy that is there, and that its run did not verify."""
+    return _if_there(match, resource, match.unproved.get(resource.ref))
+
+
+def _if_there(match: Match, resource: Resource, entry: Entry | None) -> Entry | None:
     return entry if entry and Ref(resource.kind, str(entry.new_id)) in match.there else None
 
 

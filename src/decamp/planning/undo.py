@@ -158,7 +158,9 @@ def _undo_vacate(plan: Plan, own: Mapping[str, Entry]) -> tuple[list[Draft], lis
     moved = sum(action.id in own for action in plan.actions if action.verb in (Verb.LIVE_MIGRATE, Verb.COLD_MIGRATE))
     if moved and drafts:
         hosts = ", ".join(sorted(enable.target.id for enable, _ in drafts))
-        say(drafts[0][0].target, f"{moved} servers that were migrated off {hosts} stay where they are now: migrations are not reversed.")
+        servers = "1 server that was" if moved == 1 else f"{moved} servers that were"
+        stay = "stays where it is" if moved == 1 else "stay where they are"
+        say(drafts[0][0].target, f"{servers} migrated off {hosts} {stay} now: migrations are not reversed.")
     return drafts, refusals
 
 

@@ -550,10 +550,12 @@ def test_what_was_removed_from_the_new_cloud_or_undone_is_made_again():
     assert "create/server/web-1" in ids(clean(before, new(*copies(entries)), "web-1", ledger=undone))
 
 
-def test_a_copy_that_was_never_proved_is_a_conflict():
-    before = old(*web())
-    entries = [msgspec.structs.replace(e, verified_at=None) if e.ref.kind == "network" else e for e in did(clean(before, None, "web-1"))]
-    assert ("network", "net", "conflict") in refusals(move(before, None, "web-1", ledger=entries))
+def test_a_copy_that_was_never_proved_is_a_conflict_as_long_as_it_is_there():
+    before = old(*web(), port("nic-2", address="10.0.0.6"), server("web-2", ["nic-2"]))
+    done = did(clean(before, None, "web-1"))
+    entries = [msgspec.structs.replace(one, verified_at=None) if one.ref.kind == "network" else one for one in done]
+    assert ("network", "net", "conflict") in refusals(move(before, new(*copies(entries)), "web-2", ledger=entries))
+    assert "create/network/net" in ids(clean(before, new(), "web-2", ledger=entries))
 
 
 def test_routers_with_other_subnets_bring_those_along():

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from decamp.model.documents import encode
+from decamp.model.errors import Refused
+from decamp.model.ledger import Entry
+from decamp.model.plan import ConfirmGoal, ExpandGoal, Plan, UndoGoal, Verb
+from decamp.model.refs import Ref
+from decamp.planning.confirm import plan_confirm
+from decamp.planning.replay import replay
+from decamp.planning.undo import plan_undo
+from small_clouds import host, on_host, survey, vacate
+from small_clouds import server as hosted
+from small_projects import P, action, comes_after, did, ids, move, old, port, refusals, server, volume
+
+LATER = "2026-11-23T02:00:00Z"
+
+
+def moved() -> Plan:
+    return move(old(port("nic"), volume("data"), server("db", ["nic"], ["data"])), None, "db")
+
+
+def undone(plan: Plan, entries: tuple[Entry, ...], run: str = "run-1") -> Plan:
+    """The undo, which the independent checker finds nothing wrong with."""
+    undo = plan_undo(plan, entries, run)
+    assert replay(undo, {}) == ()
+    return undo
+
+
+def test_exactly_what_the_run_made_is_removed_and_nothing_that_it_adopted():
+    plan = moved()
+    removed = {one.target for one in undone(plan, did(plan)).actions if one.verb is Verb.REMOVE}
+    assert removed == {one.target for one in plan.actions if one.verb is Verb.CREATE}
+    assert Ref("network", "public") not in removed
+    assert Ref("project", P) not in removed
+
+
+def test_copies_are_removed_in_the_new_cloud_as_the_run_left_them():
+    plan = moved()
+    remove = action(undone(plan, did(plan)), "remove/port/nic")
+    assert remove.args == {"cloud": "new", "id": "nic-copy"}
+    assert remove.expects == "fingerprint-of-nic-copy"
+
+
+def test_what_needed_something_goes_before_it():
+    plan = moved()
+    undo = undone(plan, did(plan))
+    makes = {one.id: one for one in plan.actions if one.verb is Verb.CREATE}
+    for one in makes.values():
+        for other in makes.values():
+            if comes_after(plan, one.id, other.id):
+                later, earlier = (f"remove/{it.target.kind}/{it.target.id}" for it in (other, one))
+                assert comes_after(undo, later, earlier)
+
+
+def test_the_old_server_is_unlocked_first_and_started_last():
+    plan = moved()
+    undo = undone(plan, did(plan))
+    assert comes_after(undo, "remove/server/db", "unlock_server/server/db")
+    assert comes_after(undo, "start_server/server/db", "remove/server/db")
+    assert action(undo, "start_server/server/db").args == {"status": "ACTIVE"}
+    assert action(undo, "unlock_server/server/db").expects == action(plan, "lock_server/server/db").expects
+
+
+def test_a_server_that_was_stopped_before_the_run_is_not_started():
+    plan = move(old(port("nic"), server("db", ["nic"], status="SHUTOFF")), None, "db")
+    undo = undone(plan, did(plan))
+    assert "unlock_server/server/db" in ids(undo)
+    assert "start_server/server/db" not in ids(undo)
+
+
+def test_only_what_the_run_got_to_is_taken_back():
+    plan = moved()
+    begun = did(plan, but=["create/server/db", "lock_server/server/db"])
+    undo = undone(plan, begun)
+    assert "start_server/server/db" in ids(undo)
+    assert not {"remove/server/db", "unlock_server/server/db"} & set(ids(undo))
+
+
+def test_what_other_runs_use_stays_and_is_said():
+    plan = moved()
+    entries = did(plan)
+    borrowed = next(one for one in entries if one.ref == Ref("network", "net"))
+    other = msgspec.structs.replace(borrowed, run="run-2", adopted=True)
+    undo = undone(plan, (*entries, other))
+    assert refusals(undo) == {("network", "net", "conflict")}
+    assert "run run-2 uses it too" in undo.refusals[0].text
+    assert "remove/network/net" not in ids(undo)
+
+
+def test_a_copy_whose_old_one_was_deleted_is_all_that_there_is_and_stays():
+    plan = moved()
+    entries = did(plan)
+    confirm = plan_confirm(plan, entries, "run-1")
+    undo = plan_undo(plan, (*entries, *did(confirm, "run-2")), "run-1")
+    assert {("server", "db", "conflict"), ("volume", "data", "conflict")} <= refusals(undo)
+    assert not {"remove/server/db", "remove/volume/data", "start_server/server/db"} & set(ids(undo))
+
+
+def test_an_old_server_that_another_run_has_moved_since_is_left_alone():
+    plan = moved()
+    again = did(plan, "run-2")
+    first = tuple(msgspec.structs.replace(one, removed_at=LATER) if one.new_id else one for one in did(plan))
+    with pytest.raises(Refused, match="nothing that could be undone"):
+        plan_undo(plan, (*first, *again), "run-1")
+
+
+def test_a_copy_of_which_the_ledger_has_no_fingerprint_stays():
+    plan = moved()
+    entries = tuple(msgspec.structs.replace(one, fingerprint=None) if one.ref.kind == "volume" else one for one in did(plan))
+    assert ("volume", "data", "conflict") in refusals(undone(plan, entries))
+
+
+def test_a_run_that_did_nothing_cannot_be_undone():
+    with pytest.raises(Refused, match="nothing that could be undone"):
+        plan_undo(moved(), (), "run-1")
+
+
+def test_equal_ledgers_give_equal_undos():
+    plan = moved()
+    assert encode(undone(plan, did(plan))) == encode(undone(plan, did(plan)))
+
+
+@pytest.mark.parametrize("goal", [UndoGoal(run="run-0"), ConfirmGoal(run="run-0")])
+def test_undos_and_confirms_are_not_undone(goal: UndoGoal | ConfirmGoal):
+    with pytest.raises(Refused, match="Run run-1"):
+        plan_undo(Plan(goal=goal, made_from={}).sealed(), (), "run-1")
+
+
+# hosts
+
+
+def vacated() -> Plan:
+    """One server migrated, from `a` to `b`."""
+    return vacate(survey([host("a"), host("b"), host("c")], [hosted("s", "a"), hosted("t", "b")]), "a")
+
+
+def test_hosts_of_a_vacate_are_enabled_again_and_migrations_are_said_to_stay():
+    plan = vacated()
+    done = did(plan, but=[one.id for one in plan.actions if one.verb in {Verb.STOP_COMPUTE, Verb.DELETE_SERVICE}])
+    undo = undone(plan, done)
+    assert [(one.verb, one.target.id) for one in undo.actions] == [(Verb.ENABLE_SERVICE, "a")]
+    assert "1 server that was migrated off a stays where it is now" in undo.refusals[0].text
+
+
+def test_a_host_whose_nova_compute_was_stopped_is_enabled_and_its_owner_told_to_start_it():
+    plan = vacated()
+    undo = undone(plan, did(plan, but=[one.id for one in plan.actions if one.verb is Verb.DELETE_SERVICE]))
+    assert [one.verb for one in undo.actions] == [Verb.ENABLE_SERVICE]
+    assert any("start it again there" in one.text for one in undo.refusals)
+
+
+def test_a_host_whose_service_was_deleted_does_not_come_back():
+    plan = vacated()
+    undo = undone(plan, did(plan))
+    assert undo.actions == ()
+    assert [(one.ref.id, one.reason.value) for one in undo.refusals] == [("a", "unsupported")]
+
+
+def test_machines_that_joined_the_new_cloud_are_not_taken_back():
+    actions = (on_host(Verb.ENROLL, "a"), on_host(Verb.MANAGE, "a", "enroll/host/a"))
+    plan = Plan(goal=ExpandGoal(hosts=("a",)), made_from={}, actions=actions).sealed()
+    undo = plan_undo(plan, did(plan), "run-1")
+    assert undo.actions == ()
+    assert "got as far as manage" in undo.refusals[0].text
