@@ -105,15 +105,20 @@ def ensure_credential(lab: Lab, cloud: CloudName, tenant: str) -> dict[str, Any]
     identity: Any = connection.identity
     user_id = connection.current_user_id or ""
     value = secret(lab, cloud, tenant, CREDENTIAL)
+    # An application credential has the roles that it names and none that they imply, and Nova's defaults ask for `reader` to list servers.
+    roles = [{"name": MEMBER}, {"name": READER}]
     found = next((one for one in identity.application_credentials(user_id) if one.name == CREDENTIAL), None)
     credential = found or identity.create_application_credential(
-        user_id, CREDENTIAL, secret=value, roles=[{"name": MEMBER}], description="Moves the project to the new cloud"
+        user_id, CREDENTIAL, secret=value, roles=roles, description="Moves the project to the new cloud"
     )
     return {
         "auth_type": "v3applicationcredential",
         "auth": {
             "auth_url": f"{lab.url(cloud, 'keystone')}/v3",
-            "application_credential_id": credential.id,
+            # by name, so that the entry stays good where the credential had to be made again
+            "application_credential_name": CREDENTIAL,
+            "username": tenant,
+            "user_domain_id": DEFAULT_DOMAIN,
             "application_credential_secret": value,
         },
         "region_name": CLOUDS[cloud].region,
