@@ -143,8 +143,7 @@ class _Execution:
             if not said and holder.run:
                 self._tell(said=f"waits for {holder.name}, which {holder.action} of run {holder.run} has")
                 said = True
-            if self._cancelled():
-                raise _Cancelled
+            self._stop_if_asked()
             if time.monotonic() - began > 2 * workers.DEAD_AFTER_SECONDS and self._is_orphaned(holder):
                 raise _Told(
                     Refused(
@@ -171,8 +170,9 @@ class _Execution:
                     return found
                 tried = False
                 self._write(lambda: journal.settle(self._office.database, self._job.run, self._action.id, self._token))
-            if self._job.settle or self._cancelled():
+            if self._job.settle:
                 raise _Cancelled
+            self._stop_if_asked()
             self._compare()
             tried = True
             self._tell(tried=True)
@@ -227,8 +227,7 @@ class _Execution:
                 pause = self._office.patience.pause(failures, now - first)
                 if pause is None:
                     raise
-                if self._cancelled():
-                    raise _Cancelled(str(told.error)) from None
+                self._stop_if_asked(str(told.error))
                 self._tell(said=f"no answer, tried {failures} times, once more in {pause:.0f} s: {told.error}")
                 self._sleep(pause)
 
@@ -244,10 +243,15 @@ class _Execution:
     def _sleep(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            self._leave_if_stopping()
-            if self._cancelled():
-                raise _Cancelled
+            self._stop_if_asked()
             time.sleep(min(left, 0.2))
+
+    def _stop_if_asked(self, error: str = "") -> None:
+        """Raises Stopped if this process ends or is fenced, _Cancelled if somebody cancelled the run."""
+        cancelled = self._cancelled()
+        self._leave_if_stopping()
+        if cancelled:
+            raise _Cancelled(error)
 
     def _leave_if_stopping(self) -> None:
         if self._fenced or self._office.stopping():

@@ -9,10 +9,10 @@ LONGEST = 2000
 
 _SECRETS = (
     re.compile(r"(?P<keep>://[^/\s:@]+:)[^@\s/]+(?=@)"),
-    re.compile(r"(?P<keep>x-(?:auth|subject|service|openstack)[\w-]*token\s*[\"']?\s*[:=]\s*[\"']?)[^\s\"',;}]+", re.IGNORECASE),
+    re.compile(r"(?P<keep>x-(?:auth|subject|service|openstack)[\w-]{0,20}token\s*[\"']?\s*[:=]\s*[\"']?)[^\s\"',;}]+", re.IGNORECASE),
     re.compile(r"(?P<keep>authorization\s*[\"']?\s*[:=]\s*[\"']?(?:basic|bearer)?\s*)[^\s\"',;}]+", re.IGNORECASE),
     re.compile(
-        r"(?P<keep>[\"']?[\w-]*(?:password|passwd|secret|passphrase|private_key|adminpass|access_key)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;}]+",
+        r"(?P<keep>[\w-]{0,40}(?:password|passwd|secret|passphrase|private_key|adminpass|access_key)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;}]+",
         re.IGNORECASE,
     ),
     re.compile(r"(?P<keep>)\bgAAAA[\w-]{20,}={0,2}"),
