@@ -5,6 +5,7 @@ from __future__ import annotations
 from decamp.resources import (
     flavor,
     floating_ip,
+    image,
     keypair,
     network,
     port,
@@ -12,8 +13,11 @@ from decamp.resources import (
     router,
     security_group,
     security_group_rule,
+    server,
     server_group,
+    server_snapshot,
     subnet,
+    volume,
 )
 from decamp.resources.kind import Kind, Passage
 
@@ -21,13 +25,17 @@ _IN_ORDER: tuple[Kind, ...] = (
     project,
     keypair,
     flavor,
+    image,
     network,
     subnet,
     security_group,
     security_group_rule,
     router,
     port,
+    volume,
     server_group,
+    server_snapshot,
+    server,
     floating_ip,
 )
 

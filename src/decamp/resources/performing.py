@@ -1,0 +1,218 @@
+"""The verbs that make, adopt and remove resources, over every kind, and beside them the verbs of servers."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from decamp.clouds import Cloud
+from decamp.model.effects import Attempt, Outcome, Performer
+from decamp.model.errors import BadInput, Bug, Failed
+from decamp.model.plan import Action, Verb
+from decamp.model.refs import Ref
+from decamp.model.survey import Resource
+from decamp.resources import KINDS, flavor, image, keypair, project, security_group, security_group_rule, server_verbs
+from decamp.resources.kind import Kind, Passage
+
+OUTSIDE_PROJECTS = frozenset({project.NAME, flavor.NAME, keypair.NAME})
+"""Kinds whose objects no project owns."""
+
+ALREADY_THERE: Mapping[str, Callable[[Passage, Resource], str | None]] = {
+    keypair.NAME: keypair.adopt,
+    security_group.NAME: security_group.adopt,
+    security_group_rule.NAME: security_group_rule.adopt,
+}
+"""Kinds of which the new cloud can have the very object already, without a plan that says so: the default group of a project that the
+same plan makes, the rules it is born with, a key."""
+
+AS_MAPPED = frozenset({"mapping", "exists", "credentials", "moved_earlier"})
+"""Reasons to adopt an object that need not be equal: someone said that it stands for the old one."""
+
+
+class _Way:
+    """From the one cloud to the other, with one session for each project in the new one."""
+
+    def __init__(self, old: Cloud, new: Cloud) -> None:
+        self.old, self.new = old, new
+        self._inside = functools.cache(new.as_project)
+
+    def passage(self, action: Action, attempt: Attempt, progress: Callable[[int, int], None] | None = None) -> Passage:
+        """An operator reads the old cloud as itself, which sees everything, and makes the copy acting in the copy's project."""
+        return Passage(
+            old=self.old,
+            new=self._acting(action, attempt),
+            ids=attempt.ids,
+            mark=attempt.mark,
+            progress=progress or attempt.progress,
+            cancelled=attempt.cancelled,
+        )
+
+    def _acting(self, action: Action, attempt: Attempt) -> Cloud:
+        """Images that many projects use may belong to one that does not move: their copies belong to the operator's own."""
+        resource = _resource(action)
+        if not self.new.admin or resource.kind in OUTSIDE_PROJECTS or resource.project is None:
+            return self.new
+        copy_project = attempt.ids.get(Ref(project.NAME, resource.project))
+        if copy_project:
+            return self._inside(copy_project)
+        if action.verb is Verb.CREATE and resource.project != self.old.project_id and resource.kind != image.NAME:
+            raise Bug(f"{action.id}: no earlier action made or adopted the project {resource.project} of this {resource.kind}")
+        return self.new
+
+
+class _Creating:
+    def __init__(self, way: _Way) -> None:
+        self._way = way
+
+    def fingerprint(self, action: Action) -> str | None:
+        return _fingerprint(self._way.old, action.target)
+
+    def find(self, action: Action, attempt: Attempt) -> Outcome | None:
+        resource, passage = _resource(action), self._way.passage(action, attempt)
+        found = _kind(resource.kind).find(passage, resource)
+        return self._outcome(passage, resource, found, "found the copy that an earlier attempt made") if found else None
+
+    def perform(self, action: Action, attempt: Attempt) -> Outcome:
+        sizes: list[int] = []
+
+        def counting(done: int, total: int) -> None:
+            sizes.append(done)
+            attempt.progress(done, total)
+
+        resource, passage = _resource(action), self._way.passage(action, attempt, progress=counting)
+        adopt = ALREADY_THERE.get(resource.kind)
+        there = adopt(passage, resource) if adopt else None
+        if there:
+            return self._outcome(passage, resource, there, "was there already", adopted=True)
+        made = _kind(resource.kind).create(passage, resource)
+        return self._outcome(passage, resource, made, "made", moved=max(sizes, default=0))
+
+    def verify(self, action: Action, outcome: Outcome, attempt: Attempt) -> tuple[str, ...]:
+        resource, passage = _resource(action), self._way.passage(action, attempt)
+        return _kind(resource.kind).verify(passage, resource, _made(action, outcome))
+
+    def _outcome(self, passage: Passage, resource: Resource, id: str, how: str, *, adopted: bool = False, moved: int = 0) -> Outcome:
+        copy = _kind(resource.kind).read(passage.new, id)
+        if copy is None:
+            raise Failed(f"{passage.new.name}: {resource.kind} {id} was there a moment ago and is not there any more")
+        said = f"{how}: {resource.kind} {resource.name or resource.id} is {id} in {passage.new.name}"
+        return Outcome(id=id, fingerprint=copy.fingerprint, adopted=adopted, bytes=moved, said=said)
+
+
+class _Adopting:
+    def __init__(self, way: _Way) -> None:
+        self._way = way
+
+    def fingerprint(self, action: Action) -> str | None:
+        return _fingerprint(self._way.old, action.target)
+
+    def find(self, action: Action, attempt: Attempt) -> Outcome | None:
+        """Nothing is made that could be found."""
+
+    def perform(self, action: Action, attempt: Attempt) -> Outcome:
+        """Of projects, the acting user is let in; of private flavors, the projects that are moving. Raises Failed if it is not there."""
+        resource, passage = _resource(action), self._way.passage(action, attempt)
+        chosen, because = _argument(action, "id"), _argument(action, "because")
+        copy = _kind(resource.kind).read(passage.new, chosen)
+        if copy is None:
+            raise Failed(
+                f"{passage.new.name}: {resource.kind} {chosen}, which was to stand for {resource.name or resource.id}, is not there"
+            )
+        if passage.new.admin and because != "credentials":
+            if resource.kind == project.NAME:
+                project.admit(passage.new, chosen)
+            if resource.kind == flavor.NAME:
+                flavor.admit(passage, resource, chosen)
+        said = f"{resource.kind} {copy.name or chosen} of {passage.new.name} stands for {resource.name or resource.id} ({because})"
+        return Outcome(id=chosen, fingerprint=copy.fingerprint, adopted=True, said=said)
+
+    def verify(self, action: Action, outcome: Outcome, attempt: Attempt) -> tuple[str, ...]:
+        resource, passage = _resource(action), self._way.passage(action, attempt)
+        kind, chosen = _kind(resource.kind), _made(action, outcome)
+        if _argument(action, "because") not in AS_MAPPED:
+            return kind.verify(passage, resource, chosen)
+        return () if kind.read(passage.new, chosen) else (f"{resource.kind} {chosen} is not there",)
+
+
+class _Removing:
+    def __init__(self, old: Cloud, new: Cloud) -> None:
+        self._old, self._new = old, new
+
+    def fingerprint(self, action: Action) -> str | None:
+        """As expected: the kind itself compares, because it knows what a removal that a crash cut short looks like, and gone is fine."""
+        return action.expects
+
+    def find(self, action: Action, attempt: Attempt) -> Outcome | None:
+        cloud = self._cloud(action)
+        return None if _kind(action.target.kind).read(cloud, _argument(action, "id")) else self._outcome(action, cloud)
+
+    def perform(self, action: Action, attempt: Attempt) -> Outcome:
+        """Raises Changed if it is no longer as the plan expects."""
+        if action.expects is None:
+            raise Bug(f"{action.id}: a removal has to say what it expects")
+        cloud = self._cloud(action)
+        _kind(action.target.kind).remove(cloud, _argument(action, "id"), action.expects)
+        return self._outcome(action, cloud)
+
+    def verify(self, action: Action, outcome: Outcome, attempt: Attempt) -> tuple[str, ...]:
+        cloud, gone = self._cloud(action), _argument(action, "id")
+        still = _kind(action.target.kind).read(cloud, gone)
+        return (f"{cloud.name}: {action.target.kind} {gone} is still there",) if still else ()
+
+    def _cloud(self, action: Action) -> Cloud:
+        match _argument(action, "cloud"):
+            case "old" | self._old.name:
+                return self._old
+            case "new" | self._new.name:
+                return self._new
+            case other:
+                raise Bug(f"{action.id}: neither old nor new: {other!r}")
+
+    @staticmethod
+    def _outcome(action: Action, cloud: Cloud) -> Outcome:
+        return Outcome(said=f"removed: {action.target.kind} {_argument(action, 'id')} from {cloud.name}")
+
+
+def performers(old: Cloud, new: Cloud) -> dict[Verb, Performer]:
+    """For every verb of a move, an undo and a confirm."""
+    way = _Way(old, new)
+    return {
+        Verb.CREATE: _Creating(way),
+        Verb.ADOPT: _Adopting(way),
+        Verb.REMOVE: _Removing(old, new),
+        **server_verbs.performers(old),
+    }
+
+
+def _resource(action: Action) -> Resource:
+    try:
+        return msgspec.convert(action.args["resource"], Resource)
+    except (KeyError, msgspec.ValidationError) as error:
+        raise Bug(f"{action.id}: its argument `resource` is missing or wrong: {error}") from error
+
+
+def _argument(action: Action, name: str) -> str:
+    value: Any = action.args.get(name)
+    if not isinstance(value, str):
+        raise Bug(f"{action.id}: its argument `{name}` is missing or wrong: {value!r}")
+    return value
+
+
+def _made(action: Action, outcome: Outcome) -> str:
+    if outcome.id is None:
+        raise Bug(f"{action.id}: it was done, and no id is known of what it made")
+    return outcome.id
+
+
+def _kind(name: str) -> Kind:
+    if name not in KINDS:
+        raise BadInput(f"{name!r} is no kind that this version knows")
+    return KINDS[name]
+
+
+def _fingerprint(cloud: Cloud, target: Ref) -> str | None:
+    found = _kind(target.kind).read(cloud, target.id)
+    return found.fingerprint if found else None

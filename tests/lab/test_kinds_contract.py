@@ -1,0 +1,162 @@
+"""The contract of a kind, on real clouds: the same few sentences for each of them, as a tenant and as an operator."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from contract import Case, Ground, ground
+from contract_servers import CASES
+from keystoneauth1.session import Session
+
+from decamp.clouds import Cloud
+from decamp.model.errors import Changed
+from decamp.model.survey import Resource
+from decamp.resources import KINDS, Kind
+from decamp.resources.performing import OUTSIDE_PROJECTS
+
+pytestmark = pytest.mark.lab
+
+MODES = ("tenant", "operator")
+TRIALS = [pytest.param(mode, case, id=f"{mode}-{name}") for mode in MODES for name, case in CASES.items() if mode in case.modes]
+
+
+class Crash(BaseException):
+    """Stands for the death of the process: nothing of ours catches it."""
+
+
+@pytest.fixture(scope="module")
+def clouds_file(request: pytest.FixtureRequest) -> Path:
+    running = os.environ.get("DECAMP_TEST_LAB")
+    return (Path(running) if running else request.getfixturevalue("lab").folder) / "clouds.yaml"
+
+
+@pytest.fixture(scope="module")
+def grounds(clouds_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ground]]:
+    folder = tmp_path_factory.mktemp("tenants")
+    with ground(clouds_file, folder, "tenant") as tenant, ground(clouds_file, folder, "operator") as operator:
+        yield {"tenant": tenant, "operator": operator}
+
+
+@pytest.fixture(scope="module")
+def made(grounds: dict[str, Ground]) -> dict[tuple[str, str], Resource]:
+    """Filled as the trials need it: (mode, kind) -> the resource of the old cloud."""
+    return {}
+
+
+@pytest.fixture
+def here(grounds: dict[str, Ground], mode: str) -> Ground:
+    return grounds[mode]
+
+
+@pytest.fixture
+def resource(here: Ground, mode: str, case: Case, made: dict[tuple[str, str], Resource]) -> Resource:
+    if (mode, case.kind) not in made:
+        made[mode, case.kind] = here.read(case.kind, case.make(here))
+    return made[mode, case.kind]
+
+
+@pytest.mark.parametrize(("mode", "case"), TRIALS)
+def test_export_tells_the_same_as_read(here: Ground, case: Case, resource: Resource) -> None:
+    exported = {one.ref: one for one in here.export(case.kind)}
+    assert exported[resource.ref] == resource
+
+
+@pytest.mark.parametrize(("mode", "case"), TRIALS)
+def test_a_resource_survives_its_document_unchanged(case: Case, resource: Resource) -> None:
+    assert msgspec.json.decode(msgspec.json.encode(resource), type=Resource) == resource
+
+
+@pytest.mark.parametrize(("mode", "case"), TRIALS)
+def test_a_copy_is_found_compared_guarded_and_removed(here: Ground, case: Case, resource: Resource) -> None:
+    kind, passage, new = KINDS[case.kind], here.passage(case.kind), here.acting(case.kind)
+    assert kind.find(passage, resource) is None
+
+    copy = kind.create(passage, resource)
+    assert kind.find(passage, resource) == copy
+    assert kind.find(passage, resource) == copy
+    if not case.markless:
+        assert kind.find(here.passage(case.kind), resource) is None, "another action's mark finds it"
+    assert kind.verify(passage, resource, copy) == ()
+
+    there = kind.read(new, copy)
+    assert there is not None
+    spoilt = case.spoil(here, copy)
+    assert any(case.told in sentence for sentence in kind.verify(passage, resource, spoilt))
+    with pytest.raises(Changed):
+        kind.remove(new, spoilt, there.fingerprint)
+
+    changed = kind.read(new, spoilt)
+    assert changed is not None
+    kind.remove(new, spoilt, changed.fingerprint)
+    assert kind.read(new, spoilt) is None
+    assert kind.find(passage, resource) is None
+    kind.remove(new, spoilt, changed.fingerprint)
+    assert kind.verify(passage, resource, spoilt) != ()
+
+
+@pytest.mark.parametrize(("mode", "case"), TRIALS)
+def test_a_crash_after_any_write_leaves_one_whole_copy_to_the_next_attempt(here: Ground, case: Case, resource: Resource) -> None:
+    kind = KINDS[case.kind]
+    for write in range(1, case.writes + 1):
+        passage = here.passage(case.kind)
+        before = _copies(here, resource)
+        with dying_after(write), pytest.raises(Crash):
+            kind.create(passage, resource)
+        copy = kind.find(passage, resource) or kind.create(passage, resource)
+        assert kind.verify(passage, resource, copy) == (), f"after write {write}"
+        assert _copies(here, resource) - before == {copy}, f"after write {write}"
+        _remove_through_crashes(here.acting(case.kind), kind, copy)
+
+
+@pytest.mark.parametrize(("mode", "case"), TRIALS)
+def test_the_survey_of_a_kind_holds_no_secret(here: Ground, case: Case, resource: Resource) -> None:
+    text = msgspec.json.encode(here.export(case.kind)).decode()
+    for secret in ("PRIVATE KEY", '"private_key"', '"user_data":', '"adminPass"', '"password"'):
+        assert secret not in text
+
+
+def _remove_through_crashes(new: Cloud, kind: Kind, copy: str) -> None:
+    """A removal that dies after each of its writes in turn, and is taken up with the same expectation."""
+    there = kind.read(new, copy)
+    assert there is not None
+    for write in range(1, 20):
+        try:
+            with dying_after(write):
+                kind.remove(new, copy, there.fingerprint)
+        except Crash:
+            continue
+        break
+    assert kind.read(new, copy) is None
+
+
+def _copies(here: Ground, resource: Resource) -> set[str]:
+    """All in the new project that could be copies of it."""
+    new = here.acting(resource.kind)
+    exported = KINDS[resource.kind].export(new, None if resource.kind in OUTSIDE_PROJECTS else new.project_id)
+    return {one.id for one in exported if one.name == resource.name}
+
+
+@contextmanager
+def dying_after(write: int) -> Iterator[None]:
+    """The process dies when the services have answered that many changing requests: their effect is there, and nobody knows."""
+    answered = 0
+    asking = Session.request
+
+    def request(session: Session, url: str, method: str, **given: Any) -> Any:
+        nonlocal answered
+        answer = asking(session, url, method, **given)
+        if method in {"POST", "PUT", "PATCH", "DELETE"} and not url.endswith("/auth/tokens"):
+            answered += 1
+            if answered == write:
+                raise Crash
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Session, "request", request)
+        yield
