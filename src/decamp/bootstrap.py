@@ -60,6 +60,7 @@ class Place:
 
     def engine(self) -> Engine:
         """What applies plans; a context manager, for one use. Importing DBOS takes most of a second, so it is done here."""
+        from decamp.run import engine
 
         clouds = self.settings.clouds
-        return Engine(self.settings.state_url, self.performers(), old=clouds.old, new=clouds.new)
+        return engine.Engine(self.settings.state_url, self.performers(), old=clouds.old, new=clouds.new)

@@ -159,8 +159,9 @@ def _admitted(passage: Passage, resource: Resource) -> list[str]:
 
 
 def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
+    """A flavor stands for another when their amounts and extra specs are equal, whatever the new cloud calls it."""
     copy = read(passage.new, id)
-    told = differences(resource, copy, passage.ids, but=("access",))
+    told = differences(resource, copy, passage.ids, but=("access", "name"))
     if copy and passage.new.admin and not copy.spec["public"]:
         missing = [project for project in _admitted(passage, resource) if pair("project", project) not in copy.spec["access"]]
         told += tuple(f"flavor {resource.name}: the project {project} has no access to its copy" for project in missing)
