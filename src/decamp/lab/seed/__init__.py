@@ -52,7 +52,7 @@ def seed(lab: Lab, *, number: int = DEFAULT_SEED, tenants: int = DEFAULT_TENANTS
 def _fill(lab: Lab, plan: Blueprint, report: Report) -> list[SeededTenant]:
     old, new = connect(lab, CloudName.OLD), connect(lab, CloudName.NEW)
     with step(report, "Projects, users, quotas"):
-        projects = {tenant.name: _found(lab, plan.seed, tenant, old, new) for tenant in plan.tenants}
+        projects = {tenant.name: _move_in(lab, plan.seed, tenant, old, new) for tenant in plan.tenants}
     with step(report, "Base images"):
         public = {image.name: images.ensure(old, image, image.name, public=True) for image in plan.images}
         for image in plan.images:
@@ -73,20 +73,17 @@ def _fill(lab: Lab, plan: Blueprint, report: Report) -> list[SeededTenant]:
     ]
 
 
-def _found(lab: Lab, number: int, tenant: Tenant, old: Connection, new: Connection) -> tuple[str, str]:
-    """The tenant's project and user in the old cloud; where it is in the new cloud too, the same there."""
-    ids: tuple[str, str] | None = None
-    for cloud, connection in ((CloudName.OLD, old), (CloudName.NEW, new)):
-        if cloud is CloudName.NEW and not tenant.in_new:
-            continue
+def _move_in(lab: Lab, number: int, tenant: Tenant, old: Connection, new: Connection) -> tuple[str, str]:
+    """Make the tenant's project and users, in the new cloud too where it has them there. Returns the old cloud's project and user."""
+    made: list[tuple[str, str]] = []
+    for cloud, connection in ((CloudName.OLD, old), (CloudName.NEW, new))[: 2 if tenant.in_new else 1]:
         description = f"{tenant.name.title()} Ltd. (seed {number})"
         project_id = tenancy.ensure_project(connection.identity, tenant.name, description)
         user_id = tenancy.ensure_user(lab, cloud, connection.identity, tenant.name, project_id, tenancy.MEMBER)
         tenancy.ensure_user(lab, cloud, connection.identity, f"{tenant.name}-audit", project_id, tenancy.READER)
         tenancy.set_quotas(connection, project_id)
-        ids = ids or (project_id, user_id)
-    assert ids  # noqa: S101 the old cloud is always among them
-    return ids
+        made.append((project_id, user_id))
+    return made[0]
 
 
 def _settle_in(

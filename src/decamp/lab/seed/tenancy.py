@@ -105,12 +105,12 @@ def ensure_credential(lab: Lab, cloud: CloudName, tenant: str) -> dict[str, Any]
     identity: Any = connection.identity
     user_id = connection.current_user_id or ""
     value = secret(lab, cloud, tenant, CREDENTIAL)
-    # An application credential has the roles that it names and none that they imply, and Nova's defaults ask for `reader` to list servers.
-    roles = [{"name": MEMBER}, {"name": READER}]
-    found = next((one for one in identity.application_credentials(user_id) if one.name == CREDENTIAL), None)
-    credential = found or identity.create_application_credential(
-        user_id, CREDENTIAL, secret=value, roles=roles, description="Moves the project to the new cloud"
-    )
+    if CREDENTIAL not in {one.name for one in identity.application_credentials(user_id)}:
+        # it has the roles that it names and none that they imply, and Nova's defaults ask for `reader` to list servers
+        roles = [{"name": MEMBER}, {"name": READER}]
+        identity.create_application_credential(
+            user_id, CREDENTIAL, secret=value, roles=roles, description="Moves the project to the new cloud"
+        )
     return {
         "auth_type": "v3applicationcredential",
         "auth": {
