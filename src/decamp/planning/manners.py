@@ -64,6 +64,7 @@ def _snapshot(asked: Asked, server: Resource) -> None:
         id=server.id,
         name=server.name,
         project=server.project,
+        needs=tuple(need for need in server.needs if need.kind == "project"),
         spec={"server": [server.kind, server.id]},
         info={"size": _root_disk_bytes(asked, server)},
         fingerprint=server.fingerprint,

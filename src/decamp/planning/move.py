@@ -199,7 +199,7 @@ def _into_new(scene: _Scene, resource: Resource) -> Action:
         id=f"create/{ref.kind}/{ref.id}",
         verb=Verb.CREATE,
         target=ref,
-        args={"resource": msgspec.to_builtins(decision.resource), "manner": asked.manners.get(ref, COPY)},
+        args={"resource": msgspec.to_builtins(decision.resource), **({"manner": asked.manners[ref]} if ref in asked.manners else {})},
         locks=_locks(resource),
         expects=resource.fingerprint or None,
         changes=changes,

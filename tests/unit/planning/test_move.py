@@ -381,9 +381,10 @@ def test_a_snapshot_of_the_stopped_server_takes_the_place_of_its_base_image():
 
 
 def test_a_server_that_is_stopped_already_is_only_locked():
-    made = ids(clean(old(port("nic"), server("web-1", ["nic"], status="SHUTOFF")), None, "web-1", manner="snapshot"))
-    assert "lock_server/server/web-1" in made
-    assert "stop_server/server/web-1" not in made
+    plan = clean(old(port("nic"), server("web-1", ["nic"], status="SHUTOFF")), None, "web-1", manner="snapshot")
+    assert "lock_server/server/web-1" in ids(plan)
+    assert "stop_server/server/web-1" not in ids(plan)
+    assert comes_after(plan, "create/server_snapshot/web-1", f"adopt/project/{P}")
 
 
 def test_a_volume_booted_server_is_recreated_on_a_fresh_root_volume_with_its_data():
