@@ -123,7 +123,7 @@ class Runs:
 
     def _there(self) -> Database:
         if self._database is None:
-            raise BadInput("there are no runs yet: see `decamp apply --help`")
+            raise BadInput("there are no runs yet")
         return self._database
 
 
