@@ -44,7 +44,10 @@ class RunTable(Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
         self.the_report = self.reported(parsed_args)
-        return COLUMNS, [_row(action) for action in self.the_report.actions]
+        return COLUMNS, [_row(action) for action in self.the_report.actions if self.lists(action)]
+
+    def lists(self, action: ActionReport) -> bool:
+        return True
 
     def after_table(self, parsed_args: argparse.Namespace) -> None:
         report = self.the_report
@@ -70,6 +73,10 @@ class Applier(RunTable):
         parser.add_argument("--yes", action="store_true", help="do not ask")
         return parser
 
+    def lists(self, action: ActionReport) -> bool:
+        """Those that are done went by on the screen already: the table for people has what is left to look at."""
+        return not self._as_table or action.state is not ActionState.DONE or action.warning is not None
+
     def ask_about(self, plan: Plan, parsed_args: argparse.Namespace) -> None:
         """Show what the plan comes to, and ask whether to apply it."""
         self.err.print(f"[bold]Plan {plan.id}[/]: {sentence(plan)}.")
@@ -94,9 +101,9 @@ class Applier(RunTable):
         return report
 
     @contextmanager
-    def following(self, total: int | None) -> Iterator[Following]:
-        """Draws what goes on. Ctrl-C leaves the run as it is, and says how to go on."""
-        with Following(self.err, total) as follow:
+    def following(self, total: int, done: frozenset[str] = frozenset()) -> Iterator[Following]:
+        """Draws what goes on, but for what was `done` before. Ctrl-C leaves the run as it is, and says how to go on."""
+        with Following(self.err, total, done) as follow:
             try:
                 yield follow
             except KeyboardInterrupt:
@@ -110,7 +117,7 @@ class Applier(RunTable):
 class Following:
     """A line for each action that ended, a bar for each that goes on, and one for all. Where stderr is no terminal: the lines only."""
 
-    def __init__(self, console: Console, total: int | None) -> None:
+    def __init__(self, console: Console, total: int, done: frozenset[str] = frozenset()) -> None:
         self._console = console
         self._bars = Progress(
             SpinnerColumn(),
@@ -122,8 +129,8 @@ class Following:
             transient=True,
             expand=True,
         )
-        self._all = self._bars.add_task("[bold]all actions", total=total, told="")
-        self._ended: set[str] = set()
+        self._all = self._bars.add_task("[bold]all actions", total=total, completed=len(done), told="")
+        self._ended = set(done)
         self._tasks: dict[str, TaskID] = {}
         self._total = total
 
@@ -158,12 +165,10 @@ class Following:
             self._bars.remove_task(self._tasks.pop(action.id))
         mark, style = STYLES[action.state]
         took = f"  {duration(seconds_between(action.started_at, action.ended_at))}" if action.started_at else ""
-        self._console.print(
-            Text.assemble(
-                (f" {mark} ", style), (f"{action.verb} ", "bold"), action.error or action.said or str(action.target), (took, "dim")
-            )
-        )
-        self._bars.update(self._all, completed=len(self._ended), told=f"{len(self._ended)} of {self._total}" if self._total else "")
+        said = action.error or action.said or str(action.target)
+        line = Text.assemble((f" {mark} ", style), (f"{action.verb} ", "bold"), said, (took, "dim"))
+        self._console.print(line, soft_wrap=not self._console.is_terminal)
+        self._bars.update(self._all, completed=len(self._ended), told=f"{len(self._ended)} of {self._total}")
 
 
 def _row(action: ActionReport) -> tuple[Any, ...]:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from cliff.command import Command as CliffCommand
 from cliff.lister import Lister as CliffLister
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
 
 from decamp import files, settings
 from decamp.model.errors import BadInput, Error
@@ -23,6 +27,9 @@ from decamp.model.survey import Survey
 if TYPE_CHECKING:
     from decamp.bootstrap import Place
     from decamp.surveying import Report
+
+PIPED_WIDTH = 160
+"""Characters in a line where there is no terminal to fit."""
 
 
 class Spoken:
@@ -80,12 +87,12 @@ class Spoken:
 
     @property
     def out(self) -> Console:
-        return Console(file=self.app.stdout, highlight=False, soft_wrap=True)
+        return _console(self.app.stdout)
 
     @property
     def err(self) -> Console:
         """For progress and messages, so that stdout holds only what was asked for."""
-        return Console(file=self.app.stderr, highlight=False)
+        return _console(self.app.stderr)
 
     def ask(self, question: str, *, yes: bool) -> None:
         """Go on if the person agrees. Raises BadInput where nobody can be asked, and the person's refusal as one too."""
@@ -98,24 +105,36 @@ class Spoken:
             raise BadInput("Not done: you did not say yes. Nothing was touched.")
 
 
+def _console(file: TextIO) -> Console:
+    console = Console(file=file, highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = PIPED_WIDTH
+    return console
+
+
 class Command(Spoken, CliffCommand):
     """A verb that does something."""
 
 
 class Lister(Spoken, CliffLister):
-    """A verb that prints a table, or the same as json, yaml, csv or plain values."""
+    """A verb that prints a table that fits the terminal, or the same as json, yaml, csv or plain values."""
 
     @property
     def _as_table(self) -> bool:
         return isinstance(self.formatter, type(self._formatter_plugins["table"].obj))
 
     def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Iterable[Any]) -> int:
-        if self._as_table:
-            self.before_table(parsed_args)
-        result = super().produce_output(parsed_args, column_names, data)
-        if self._as_table:
-            self.after_table(parsed_args)
-        return result
+        if not self._as_table or parsed_args.columns or parsed_args.sort_columns:
+            return super().produce_output(parsed_args, column_names, data)
+        self.before_table(parsed_args)
+        rows = [[Text("" if cell is None else str(cell)) for cell in row] for row in data]
+        if rows:
+            table = Table(*column_names, box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+            for row in rows:
+                table.add_row(*row)
+            self.out.print(table)
+        self.after_table(parsed_args)
+        return 0
 
     def before_table(self, parsed_args: argparse.Namespace) -> None:
         """What people read above the table."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -58,7 +57,6 @@ class Decamp(App):
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command. Exit status: 0 done, 1 failed, 2 bad usage or input, 3 refused, 4 changed, 5 unreachable, 130 interrupted."""
-    os.environ.setdefault("CLIFF_FIT_WIDTH", "1")
     argv = sys.argv[1:] if argv is None else argv
     return Decamp().run(argv or ["--help"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from decamp import files
 from decamp.cli.base import Lister
 from decamp.cli.words import amount_of_bytes, duration, plural
 from decamp.model.plan import Action, Plan, Verb
+from decamp.model.refs import Ref
 
 COLUMNS = ("No", "Sign", "Action", "Target", "Change", "Why")
+SHORT_COLUMNS = ("", "Action", "Target", "What, and why")
 SYMBOLS = {Verb.REMOVE: "-", Verb.DELETE_SERVICE: "-", Verb.CREATE: "+", Verb.ENROLL: "+", Verb.SCALE_OUT: "+", Verb.ADOPT: "="}
 """+ made, - deleted, = taken as it is; ~ changed is the rest."""
 
@@ -29,7 +32,11 @@ class PlanTable(Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
         self.the_plan = self.planned(parsed_args)
-        return COLUMNS, [_row(number, action) for number, action in enumerate(self.the_plan.actions, 1)]
+        numbered = enumerate(self.the_plan.actions, 1)
+        if not self._as_table:
+            return COLUMNS, [_row(number, action) for number, action in numbered]
+        names = {action.target: _name(action) for action in self.the_plan.actions if _name(action)}
+        return SHORT_COLUMNS, [_short_row(number, action, names) for number, action in numbered]
 
     def before_table(self, parsed_args: argparse.Namespace) -> None:
         plan = self.the_plan
@@ -98,10 +105,30 @@ def forecast(plan: Plan) -> list[str]:
     return ["", *lines] if lines else []
 
 
+def short(target: Ref, name: str | None) -> str:
+    """A target as people know it: its name with the beginning of its id, or the id alone."""
+    return f"{target.kind} {name} ({target.id[:8]})" if name and name != target.id else str(target)
+
+
 def _row(number: int, action: Action) -> tuple[Any, ...]:
-    changes = ", ".join(f"{name}: {_told(before)} -> {_told(after)}" for name, (before, after) in action.changes.items())
-    return number, SYMBOLS.get(action.verb, "~"), action.verb.value, str(action.target), changes, action.why
+    return number, SYMBOLS.get(action.verb, "~"), action.verb.value, str(action.target), _changes(action), action.why
 
 
-def _told(value: Any) -> str:
-    return "none" if value is None else str(value)
+def _short_row(number: int, action: Action, names: Mapping[Ref, str | None]) -> tuple[Any, ...]:
+    notes = ". ".join(part for part in (_changes(action), action.why) if part)
+    return number, f"{SYMBOLS.get(action.verb, '~')} {action.verb.value}", short(action.target, names.get(action.target)), notes
+
+
+def _name(action: Action) -> str | None:
+    resource = action.args.get("resource")
+    return resource.get("name") if isinstance(resource, dict) else action.args.get("name")
+
+
+def _changes(action: Action) -> str:
+    return "; ".join(_change(name, before, after) for name, (before, after) in action.changes.items())
+
+
+def _change(name: str, before: Any, after: Any) -> str:
+    if after is None:
+        return f"loses {before}" if name == "not_carried" else f"{name}: {before}, gone"
+    return f"{name}: {'none' if before is None else before} -> {after}"

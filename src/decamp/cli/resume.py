@@ -7,7 +7,7 @@ import argparse
 from decamp import app
 from decamp.cli.applying import Applier
 from decamp.cli.base import run_argument
-from decamp.model.run import RunReport
+from decamp.model.run import ActionState, RunReport
 
 
 class Resume(Applier):
@@ -19,8 +19,9 @@ class Resume(Applier):
         return parser
 
     def reported(self, parsed_args: argparse.Namespace) -> RunReport:
-        total = len(app.status(self.place, parsed_args.run).actions)
-        with self.following(total) as follow:
+        before = app.status(self.place, parsed_args.run)
+        done = frozenset(action.id for action in before.actions if action.state is ActionState.DONE)
+        with self.following(len(before.actions), done) as follow:
             report = app.resume(self.place, parsed_args.run, on_event=follow)
         self.exit_code = report.exit_code
         return report
