@@ -124,7 +124,7 @@ def start_rabbitmq(lab: Lab, supervisor: Supervisor) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(mode=0o700)
-    write_private(folder / "definitions.json", msgspec.json.encode(_definitions(lab)))
+    write_private(folder / "definitions.json", msgspec.json.encode(definitions(lab)))
     settings = {
         "loopback_users": "none",
         "vm_memory_high_watermark.absolute": "512MB",
@@ -157,7 +157,7 @@ def start_rabbitmq(lab: Lab, supervisor: Supervisor) -> None:
     supervisor.start(RABBITMQ, ["/usr/lib/rabbitmq/bin/rabbitmq-server"], environment)
 
 
-def _definitions(lab: Lab) -> dict[str, object]:
+def definitions(lab: Lab) -> dict[str, object]:
     """RabbitMQ's definitions document. Salted hash: https://www.rabbitmq.com/docs/passwords#computing-password-hash"""
     salt = secrets.token_bytes(4)
     hashed = base64.b64encode(salt + hashlib.sha256(salt + lab.passwords.messaging.encode()).digest()).decode()

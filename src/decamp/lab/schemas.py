@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import secrets
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +12,7 @@ from pathlib import Path
 
 from decamp.lab.configuration import DATABASES, database_name, database_url
 from decamp.lab.databases import copy_database
-from decamp.lab.layout import CLOUDS, CloudName, Lab, Release
+from decamp.lab.layout import CLOUDS, CloudName, Lab, Release, write_private
 from decamp.lab.progress import Report, step
 from decamp.model.errors import Failed
 
@@ -69,9 +71,8 @@ def _first_rows(lab: Lab, cloud: CloudName, venv: Path, report: Report) -> None:
     keystone = ["keystone-manage", "--config-file", f"{lab.etc(cloud)}/keystone/keystone.conf"]
     url = f"{lab.url(cloud, 'keystone')}/v3"
     with step(report, f"First rows of {cloud}"):
-        owner = ["--keystone-user", str(os.geteuid()), "--keystone-group", str(os.getegid())]
-        _run(lab, venv, [*keystone, "fernet_setup", *owner])
-        _run(lab, venv, [*keystone, "credential_setup", *owner])
+        for repository in ("fernet", "credential-keys"):
+            _write_keys(lab.cloud_folder(cloud) / repository)
         urls = [option for kind in ("public", "internal", "admin") for option in (f"--bootstrap-{kind}-url", url)]
         # the password comes by the environment, where other users cannot read it
         secret = {"OS_BOOTSTRAP_PASSWORD": lab.passwords.admin}
@@ -82,6 +83,13 @@ def _first_rows(lab: Lab, cloud: CloudName, venv: Path, report: Report) -> None:
             _run(lab, venv, _nova_manage(lab, cloud, "cell_v2", "update_cell", "--cell_uuid", "00000000-0000-0000-0000-000000000000",
                                          "--transport-url", "none:///", "--database_connection", cell0))  # fmt: skip
         _run(lab, venv, _nova_manage(lab, cloud, "cell_v2", "create_cell", "--name", "cell1"))
+
+
+def _write_keys(repository: Path) -> None:
+    """What `keystone-manage fernet_setup` and `credential_setup` leave behind: a primary key, 1, and the next one, 0."""
+    repository.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in ("0", "1"):
+        write_private(repository / name, base64.urlsafe_b64encode(secrets.token_bytes(32)))
 
 
 def _nova_manage(lab: Lab, cloud: CloudName, *arguments: str) -> list[str]:

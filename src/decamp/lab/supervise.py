@@ -17,6 +17,10 @@ STOP_SECONDS = 20.0
 TAIL_LINES = 15
 
 
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""What this very process started. Kept to the end: a child outlives its supervisor on purpose, and must be reaped if it does not."""
+
+
 class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Written when a process starts, one file each; the process leads a session of its own."""
 
@@ -54,7 +58,6 @@ class Supervisor:
         self._folder = folder
         self._records = folder / "run"
         self._logs = folder / "log"
-        self._children: dict[int, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start a process unless it runs already. Its output goes to log/<name>.out."""
@@ -72,7 +75,7 @@ class Supervisor:
                 cwd=self._folder,
                 start_new_session=True,
             )
-        self._children[child.pid] = child
+        _children[child.pid] = child
         stat = read_stat(child.pid)
         record = ProcessRecord(name=name, pid=child.pid, start_ticks=stat.start_ticks if stat else 0, boot_id=boot_id())
         temporary = self._records / f".{name}.json"
@@ -104,11 +107,6 @@ class Supervisor:
     def is_running(self, name: str) -> bool:
         return self.pid(name) is not None
 
-    def exit_status(self, name: str) -> int | None:
-        """Of a process that this very supervisor started and that ended."""
-        record = self.record(name)
-        child = self._children.get(record.pid) if record else None
-        return child.poll() if child else None
 
     def stop(self, names: Iterable[str], *, seconds: float = STOP_SECONDS) -> None:
         """End these processes and everything in their sessions: SIGTERM, then after `seconds` SIGKILL. Returns when all are gone."""
@@ -169,7 +167,7 @@ class Supervisor:
             return False
 
     def _reap(self) -> None:
-        for child in self._children.values():
+        for child in _children.values():
             child.poll()
 
 

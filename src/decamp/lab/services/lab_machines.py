@@ -6,6 +6,7 @@ Imported by the lab's services (Ironic's driver, Nova's process) and by decamp.l
      "size":  {"vcpus": 16, "memory_mib": 16384, "disk_gib": 200},     what is really in it
      "power": "on",
      "system": {"cloud": "old", "host": "cmp-001"},                    what is installed on its disk; null: blank
+     "ramdisk": false,                                                 true: it runs Ironic's ramdisk, not its system
      "compute_enabled": true,                                          false: somebody stopped its nova-compute
      "fails": {"inspect": "a sentence"}}                               verbs that this machine's hardware fails at
 """
@@ -64,5 +65,9 @@ def running_hosts(machines: pathlib.Path, cloud: str) -> dict[str, Machine]:
     return {
         machine["system"]["host"]: machine
         for machine in read_all(machines)
-        if machine["power"] == "on" and machine["compute_enabled"] and machine["system"] and machine["system"]["cloud"] == cloud
+        if runs_its_system(machine) and machine["compute_enabled"] and machine["system"]["cloud"] == cloud
     }
+
+
+def runs_its_system(machine: Machine) -> bool:
+    return machine["power"] == "on" and not machine["ramdisk"] and machine["system"] is not None
