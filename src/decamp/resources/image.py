@@ -211,12 +211,12 @@ def _members(cloud: Cloud, image: Json, owner: str | None) -> list[str]:
 def _not_carried(image: Json, members: list[str], *, publishes: bool) -> list[str]:
     told: list[str] = []
     if members:
-        told.append(f"it is shared with {len(members)} project(s), {', '.join(members)}: share its copy with their new projects by hand")
+        told.append(f"its sharing with {len(members)} project(s): {', '.join(members)}")
     if image["visibility"] == "public" and not publishes:
-        told.append("it is public: its copy will be private, because only an administrator may publish")
+        told.append("its being public, because only an administrator may publish: its copy is private")
     dropped = sorted(OF_THE_OLD_CLOUD & image.keys())
     if dropped:
-        told.append(f"its properties {', '.join(dropped)} name things of the old cloud")
+        told.append(f"its properties {', '.join(dropped)}, which name things of the old cloud")
     return told
 
 

@@ -31,7 +31,7 @@ GONE = frozenset({"DELETED", "SOFT_DELETED"})
 NOT_IN_THE_FINGERPRINT = frozenset({"power", "user_data_sha256", "user_data_bytes"})
 """A plan stops the server itself; user data are compared when they are read, which not everybody may do."""
 
-AT_A_TIME = 8
+AT_A_TIME = 4
 """Requests for attachments at the same time."""
 
 
@@ -45,8 +45,8 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     """Server id -> its ports."""
     bootable: frozenset[str]
     """Ids of volumes that one can boot from."""
-    stacks: Mapping[str, str]
-    """Server id -> name of the Heat stack that owns it."""
+    stacks: Mapping[str, str] | None
+    """Server id -> name of the Heat stack that owns it; null where nobody can tell."""
 
 
 def export(cloud: Cloud, project: str | None) -> Iterable[Resource]:
@@ -132,7 +132,7 @@ def told(server: Json, attached: Iterable[Json], around: Around, key: list[str] 
         "host": server.get(EXTENDED + "host"),
         "user": server["user_id"],
         "created_at": server["created"],
-        "stack": around.stacks.get(server["id"]),
+        "stack": (around.stacks or {}).get(server["id"]),
         "flavor": flavor_told,
         "unreadable": [],
         "not_carried": [],
@@ -144,6 +144,8 @@ def told(server: Json, attached: Iterable[Json], around: Around, key: list[str] 
         info["not_carried"].append("its user data, if it has any: without administrator rights in its cloud it cannot be read")
     if "pinned_availability_zone" not in server:
         info["unreadable"].append("availability_zone")
+    if around.stacks is None:
+        info["unreadable"].append("stack")
     if info["locked"]:
         info["not_carried"].append(f"its lock ({info['locked_reason'] or 'no reason given'}): lock its copy by hand")
     if guessed:
@@ -171,7 +173,7 @@ def volumes_of(
         candidates = on_root or [one for one in ordered if one["volumeId"] in bootable] or ordered
         boot = candidates[0]["volumeId"] if candidates else None
         if len(candidates) > 1:
-            guessed = f"which volume it boots from, because only administrators see that: {boot} is taken, the first that can be"
+            guessed = f"certainty about its boot volume, which only administrators see: {boot} is taken, the first that can be"
     volumes = [
         {
             "volume": ["volume", one["volumeId"]],

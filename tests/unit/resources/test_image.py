@@ -82,12 +82,12 @@ def test_an_image_that_boots_with_another_s_kernel_needs_it():
 def test_an_image_that_is_shared_says_with_whom():
     shared = told(GLANCE, ["p2", "p1"], publishes=False)
     assert shared.info["members"] == ["p1", "p2"]
-    assert any("shared with 2 project(s), p1, p2" in sentence for sentence in shared.info["not_carried"])
+    assert any("sharing with 2 project(s): p1, p2" in sentence for sentence in shared.info["not_carried"])
 
 
 def test_a_public_image_s_copy_is_private_unless_who_copies_may_publish():
     assert any(
-        "will be private" in sentence for sentence in told({**GLANCE, "visibility": "public"}, (), publishes=False).info["not_carried"]
+        "its copy is private" in sentence for sentence in told({**GLANCE, "visibility": "public"}, (), publishes=False).info["not_carried"]
     )
     assert told({**GLANCE, "visibility": "public"}, (), publishes=True).info["not_carried"] == []
 
