@@ -101,7 +101,8 @@ class Packing:
         roomy = [name for name in allowed if not lacks[name]]
         if not roomy:
             closest = min(allowed, key=lambda name: (len(lacks[name]), sum(lacks[name].values()), name))
-            text = f"needs {capacity.told(server.allocations)}; the closest, {closest}, lacks {capacity.told(lacks[closest])}"
+            needs, lack = capacity.told(server.allocations), capacity.told(lacks[closest])
+            text = f"needs {needs}; the closest, {closest}, lacks {lack} beside what it is to hold"
             return NoPlace(server=server.id, reason=Reason.NO_CAPACITY, text=text)
         group = self.groups.get(server.group or "")
         return min(roomy, key=lambda name: (groups.dislike(group, self._siblings_on(server, name)), self._left(server, name), name))

@@ -18,6 +18,7 @@ from decamp.model.refs import Ref
 from decamp.model.survey import Host, Server, Survey
 from decamp.planning import outlook
 from decamp.planning.constraints import capacity, groups, locks, pinned
+from decamp.planning.ordering import reduced
 from decamp.planning.packing import NoPlace, Packing
 
 HELP: dict[Reason, str] = {
@@ -215,7 +216,8 @@ def _actions(packing: Packing) -> tuple[Action, ...]:
         proof = _host_action(Verb.PROVE_EMPTY, packing.hosts[name], cordons[name], *migrations)
         stop = _host_action(Verb.STOP_COMPUTE, packing.hosts[name], proof)
         actions += [*migrations, proof, stop, _host_action(Verb.DELETE_SERVICE, packing.hosts[name], stop)]
-    return tuple(actions)
+    direct = reduced([action.id for action in actions], {action.id: action.after for action in actions})
+    return tuple(msgspec.structs.replace(action, after=direct[action.id]) for action in actions)
 
 
 def _migration(packing: Packing, server: Server, cordon: Action, turns: dict[str, int], last_of_group: dict[str, str]) -> Action:
