@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import world
-from harness import apply_until_done
 
+from crash_harness import apply_until_done
 from decamp.model.run import ActionState, RunState
 from decamp.run.runs import open_runs
 

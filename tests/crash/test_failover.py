@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import world
-from harness import HERE
 
+from crash_harness import HERE
 from decamp.files import write
 from decamp.model.run import RunReport, RunState
 from decamp.run.runs import Runs, open_runs

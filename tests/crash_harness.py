@@ -12,7 +12,7 @@ import msgspec
 from decamp.files import write
 from decamp.model.plan import Plan
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "crash"
 LONGEST_SECONDS = 120
 """Of one process, between two crashes."""
 
@@ -29,7 +29,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
 def apply_until_done(url: str, plan: Plan, performers: str, argument: str, scratch: Path, only: str = ".", most: int = 500) -> Story:
     """Apply, crash at every boundary that is reached for the first time, resume, until a process ends by itself.
 
-    `performers` is MODULE:FUNCTION in this folder, called with `argument` as a path and a function to call midway.
+    `performers` is MODULE:FUNCTION in HERE, called with `argument` as a path and a function to call midway.
     `only` is a pattern: processes die only at the boundaries that it is found in.
     """
     plan_file, seen = scratch / "plan.json", scratch / "seen"
