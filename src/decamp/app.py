@@ -105,14 +105,14 @@ def plan_undo(place: Place, run: str) -> Plan:
     """The plan that takes back what a run made."""
     with place.runs() as runs:
         run = _over(runs, run, "undone")
-        return undo(runs.plan(run), runs.ledger.entries(run), run)
+        return undo(runs.plan(run), _entries(runs), run)
 
 
 def plan_confirm(place: Place, run: str) -> Plan:
     """The plan that deletes in the old cloud what a run has copied and verified."""
     with place.runs() as runs:
         run = _over(runs, run, "confirmed")
-        return confirm(runs.plan(run), runs.ledger.entries(run), run)
+        return confirm(runs.plan(run), _entries(runs), run)
 
 
 def apply(
@@ -184,7 +184,12 @@ def _over(runs: Runs, run: str, verb: str) -> str:
 def _ledger(place: Place) -> tuple[Entry, ...]:
     """What earlier runs have made or adopted in the new cloud, and what is still there."""
     with place.runs() as runs:
-        return tuple(entry for summary in runs.all() for entry in runs.ledger.entries(summary.id))
+        return _entries(runs)
+
+
+def _entries(runs: Runs) -> tuple[Entry, ...]:
+    """Of every run: what one made, another may use."""
+    return tuple(entry for summary in runs.all() for entry in runs.ledger.entries(summary.id))
 
 
 def _proved(plan: Plan, surveys: Mapping[str, Survey], policy: Policy | None = None) -> Plan:

@@ -53,7 +53,7 @@ def plan_move(
     reach = closure(asked.resources, roots, lambda resource: _is_carried(match, resource))
     decided = _decide_all(match, asked, reach)
     kept = _still_wanted(match, asked, reach, decided, roots)
-    actions = _actions(_Scene(asked=asked, decided=decided, making=_making(decided, kept)))
+    actions = _actions(_Draft(asked=asked, decided=decided, making=_making(decided, kept)))
     refusals = [*_missing(match, reach), *asked.refusals, *surplus_rules(match, {ref: decided[ref] for ref in kept})]
     refusals += [refusal for decision in decided.values() if isinstance(decision, Refuse) for refusal in decision.refusals]
     return Plan(
@@ -129,7 +129,7 @@ def _missing(match: Match, reach: Closure) -> list[Refusal]:
     return refusals
 
 
-class _Scene(msgspec.Struct, frozen=True, kw_only=True):
+class _Draft(msgspec.Struct, frozen=True, kw_only=True):
     """What is made and adopted, before it has an order."""
 
     asked: Asked
@@ -141,14 +141,14 @@ def _making(decided: Mapping[Ref, Decision], kept: Iterable[Ref]) -> dict[Ref, K
     return {ref: (Verb.ADOPT if isinstance(decided[ref], Adopt) else Verb.CREATE, ref) for ref in kept}
 
 
-def _actions(scene: _Scene) -> tuple[Action, ...]:
-    making = scene.making
-    after = {key: {making[need] for need in scene.asked.resources[ref].needs if need in making} for ref, key in making.items()}
-    actions = {key: _into_new(scene, scene.asked.resources[ref]) for ref, key in making.items()}
-    completing = _completing(scene)
+def _actions(draft: _Draft) -> tuple[Action, ...]:
+    making = draft.making
+    after = {key: {making[need] for need in draft.asked.resources[ref].needs if need in making} for ref, key in making.items()}
+    actions = {key: _into_new(draft, draft.asked.resources[ref]) for ref, key in making.items()}
+    completing = _completing(draft)
     for ref, (verb, _) in making.items():
         if ref.kind == "server" and verb is Verb.CREATE:
-            _hand_over(scene, scene.asked.resources[ref], completing, actions, after)
+            _hand_over(draft, draft.asked.resources[ref], completing, actions, after)
     order = topological(after, rank=_rank)
     direct = reduced(order, after)
     return tuple(msgspec.structs.replace(actions[key], after=tuple(actions[other].id for other in direct[key])) for key in order)
@@ -178,8 +178,8 @@ def _rank(key: Key) -> tuple[int, str, str, str]:
     return (KINDS.index(ref.kind) if ref.kind in KINDS else len(KINDS), ref.kind, ref.id, verb)
 
 
-def _into_new(scene: _Scene, resource: Resource) -> Action:
-    asked, decision = scene.asked, scene.decided[resource.ref]
+def _into_new(draft: _Draft, resource: Resource) -> Action:
+    asked, decision = draft.asked, draft.decided[resource.ref]
     ref = resource.ref
     if isinstance(decision, Adopt):
         return Action(
@@ -216,13 +216,13 @@ def _locks(resource: Resource) -> tuple[str, ...]:
 
 
 def _hand_over(
-    scene: _Scene, server: Resource, completing: Mapping[Ref, set[Key]], actions: dict[Key, Action], after: dict[Key, set[Key]]
+    draft: _Draft, server: Resource, completing: Mapping[Ref, set[Key]], actions: dict[Key, Action], after: dict[Key, set[Key]]
 ) -> None:
     """The old server is stopped before its disks are read, or its address shows up twice; else only when its copy is proved. Then it is
     locked. It is stopped as late as can be: when all that needs no stopped server is in place."""
-    create = scene.making[server.ref]
-    copied = {scene.making[need] for need in server.needs if need in scene.making and _reads_disk(scene, need)}
-    ports = [scene.asked.resources[port] for port in fields.ports(server)]
+    create = draft.making[server.ref]
+    copied = {draft.making[need] for need in server.needs if need in draft.making and _reads_disk(draft, need)}
+    ports = [draft.asked.resources[port] for port in fields.ports(server)]
     after[create].update(*(completing.get(need, ()) for port in ports for need in port.needs))
     lock = (Verb.LOCK_SERVER, server.ref)
     actions[lock] = _on_old(Verb.LOCK_SERVER, server, {"locked": (False, True)}, "its copy has taken over: it waits for confirm or undo")
@@ -230,7 +230,7 @@ def _hand_over(
     if fields.status(server) != "ACTIVE":
         return
     stop = (Verb.STOP_SERVER, server.ref)
-    if copied or any(_is_known_in_new(scene, port) for port in ports):
+    if copied or any(_is_known_in_new(draft, port) for port in ports):
         why = "its disks are copied as they are at one point in time" if copied else "its address is on a network that both clouds have"
         after[stop] = after[create] - copied
         after[create].add(stop)
@@ -255,24 +255,24 @@ def _on_old(verb: Verb, server: Resource, changes: dict[str, tuple[Any, Any]], w
     )
 
 
-def _reads_disk(scene: _Scene, ref: Ref) -> bool:
-    return isinstance(scene.decided[ref], Create) and (
-        ref.kind == "server_snapshot" or (ref.kind == "volume" and scene.asked.manners[ref] == COPY)
+def _reads_disk(draft: _Draft, ref: Ref) -> bool:
+    return isinstance(draft.decided[ref], Create) and (
+        ref.kind == "server_snapshot" or (ref.kind == "volume" and draft.asked.manners[ref] == COPY)
     )
 
 
-def _is_known_in_new(scene: _Scene, port: Resource) -> bool:
+def _is_known_in_new(draft: _Draft, port: Resource) -> bool:
     """Whether the port's network is one that both clouds have, so that its address would be there twice."""
     network = fields.network_of(port)
-    decision = scene.decided.get(network) if network else None
+    decision = draft.decided.get(network) if network else None
     return isinstance(decision, Adopt) and decision.because == "mapping"
 
 
-def _completing(scene: _Scene) -> dict[Ref, set[Key]]:
+def _completing(draft: _Draft) -> dict[Ref, set[Key]]:
     """What a server does not need to exist, but to come up as it did: to each subnet its routers, to each group its rules."""
     found: defaultdict[Ref, set[Key]] = defaultdict(set)
-    for ref, key in scene.making.items():
-        resource = scene.asked.resources[ref]
+    for ref, key in draft.making.items():
+        resource = draft.asked.resources[ref]
         if ref.kind == "router":
             for need in resource.needs:
                 found[need].add(key)
