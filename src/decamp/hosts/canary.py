@@ -50,8 +50,8 @@ class Canary:
         except Failed as failure:
             self._cordon(host, attempt)
             raise Failed(
-                f"The canary on {host} failed: {failure.message} The host was disabled, so that it takes no servers. Remove the cause, "
-                "then resume: the canary is tried again, and the host enabled for it."
+                f"The canary on {host} failed: {failure.message.rstrip('. ')}. The host was disabled, so that it takes no servers. "
+                "Remove the cause, then resume: the canary is tried again, and the host enabled for it."
             ) from failure
         return Outcome(said=f"a server became ACTIVE on {host} and was deleted", facts={"host": host})
 
