@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
 import msgspec
 
@@ -48,6 +48,7 @@ def plan_undo(plan: Plan, entries: tuple[Entry, ...], run: str) -> Plan:
 
 def _undo_move(plan: Plan, own: Mapping[str, Entry], others: Sequence[Entry]) -> tuple[list[Draft], list[Refusal]]:
     """A copy goes only when its old server is unlocked, which proves that this is there, and before it is started: they share addresses."""
+    living = {entry.run for entry in others if _is_copy(entry)}
     before = ancestors({action.id: action.after for action in plan.actions})
     removals: dict[str, Action] = {}
     refusals: list[Refusal] = []
@@ -55,7 +56,7 @@ def _undo_move(plan: Plan, own: Mapping[str, Entry], others: Sequence[Entry]) ->
         entry = own.get(action.id)
         if action.verb is not Verb.CREATE or entry is None or entry.new_id is None or entry.adopted or entry.removed_at:
             continue
-        if stays := _stays(entry, others):
+        if stays := _stays(entry, others, living):
             text = f"{entry.ref.kind} {entry.new_id}, the copy of {fields.label(made_of(action))}, stays: {stays}"
             refusals.append(Refusal(ref=entry.ref, reason=Reason.CONFLICT, text=text))
         else:
@@ -74,10 +75,10 @@ def _is_copy(entry: Entry) -> bool:
     return entry.new_id is not None and not entry.adopted and not entry.removed_at
 
 
-def _stays(entry: Entry, others: Sequence[Entry]) -> str | None:
-    """Why the copy cannot be removed."""
+def _stays(entry: Entry, others: Sequence[Entry], living: Set[str]) -> str | None:
+    """Why the copy cannot be removed. `living`: runs of whose own making something is left, so that they use what they adopted."""
     for other in others:
-        if other.adopted and not other.removed_at and (other.ref.kind, other.new_id) == (entry.ref.kind, entry.new_id):
+        if other.run in living and other.adopted and (other.ref.kind, other.new_id) == (entry.ref.kind, entry.new_id):
             return f"run {other.run} uses it too. Undo that one first, then this one again."
         if other.ref == entry.ref and other.new_id is None and other.verified_at and other.action.startswith(f"{Verb.REMOVE}/"):
             return f"run {other.run} has deleted the old one, so this is all that there is of it."

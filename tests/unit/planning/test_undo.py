@@ -79,15 +79,31 @@ def test_only_what_the_run_got_to_is_taken_back():
     assert not {"remove/server/db", "unlock_server/server/db"} & set(ids(undo))
 
 
-def test_what_other_runs_use_stays_and_is_said():
+def second_run(entries: tuple[Entry, ...], removed_at: str | None) -> tuple[Entry, ...]:
+    """One that made a server on the network of the first."""
+    borrowed = next(one for one in entries if one.ref == Ref("network", "net"))
+    made = next(one for one in entries if one.ref.kind == "server" and one.new_id)
+    return (
+        msgspec.structs.replace(borrowed, run="run-2", adopted=True),
+        msgspec.structs.replace(made, run="run-2", ref=Ref("server", "web"), new_id="web-copy", removed_at=removed_at),
+    )
+
+
+def test_what_another_run_uses_stays_and_is_said():
     plan = moved()
     entries = did(plan)
-    borrowed = next(one for one in entries if one.ref == Ref("network", "net"))
-    other = msgspec.structs.replace(borrowed, run="run-2", adopted=True)
-    undo = undone(plan, (*entries, other))
+    undo = undone(plan, (*entries, *second_run(entries, None)))
     assert refusals(undo) == {("network", "net", "conflict")}
     assert "run run-2 uses it too" in undo.refusals[0].text
     assert "remove/network/net" not in ids(undo)
+
+
+def test_what_another_run_used_goes_when_that_one_is_undone():
+    plan = moved()
+    entries = did(plan)
+    undo = undone(plan, (*entries, *second_run(entries, LATER)))
+    assert undo.refusals == ()
+    assert "remove/network/net" in ids(undo)
 
 
 def test_a_copy_whose_old_one_was_deleted_is_all_that_there_is_and_stays():
