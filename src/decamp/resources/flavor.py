@@ -57,7 +57,7 @@ def told(flavor: Json, extra_specs: dict[str, str] | None, access: Iterable[str]
             "extra_specs": dict(sorted((extra_specs or {}).items())),
             "access": [pair("project", project) for project in projects],
         },
-        info={"disabled": flavor.get("OS-FLV-DISABLED:disabled", False), "extra_specs_readable": extra_specs is not None},
+        info={"disabled": flavor.get("OS-FLV-DISABLED:disabled", False), "unreadable": [] if extra_specs is not None else ["extra_specs"]},
     )
 
 
@@ -78,7 +78,7 @@ def is_of(flavor: Resource, server_flavor: Json) -> bool:
     """Whether the flavor still has the name and content that a server tells of its own. Extra specs count where both are shown."""
     theirs = embedded(server_flavor).spec
     fields = ["name", *_SIZES]
-    if "extra_specs" in server_flavor and flavor.info.get("extra_specs_readable"):
+    if "extra_specs" in server_flavor and "extra_specs" not in flavor.info["unreadable"]:
         fields.append("extra_specs")
     return all(flavor.spec[field] == theirs[field] for field in fields)
 
