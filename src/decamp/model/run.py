@@ -31,11 +31,12 @@ ACTION_TRANSITIONS: dict[ActionState, frozenset[ActionState]] = {
     ActionState.WAITING: frozenset({ActionState.RUNNING, ActionState.SKIPPED, ActionState.CANCELLED}),
     ActionState.RUNNING: frozenset({ActionState.RUNNING, ActionState.DONE, ActionState.FAILED, ActionState.CANCELLED, ActionState.WAITING}),
     ActionState.DONE: frozenset(),
-    ActionState.FAILED: frozenset({ActionState.WAITING}),
+    ActionState.FAILED: frozenset({ActionState.WAITING, ActionState.DONE}),
     ActionState.SKIPPED: frozenset({ActionState.WAITING}),
-    ActionState.CANCELLED: frozenset({ActionState.WAITING}),
+    ActionState.CANCELLED: frozenset({ActionState.WAITING, ActionState.DONE}),
 }
-"""running -> running: another worker has taken it over from one that died. -> waiting: the run was resumed."""
+"""running -> running: another worker has taken it over from one that died. -> waiting: the run was resumed.
+failed, cancelled -> done: it was settled, and found that an attempt had had its effect after all."""
 
 ENDED = frozenset({ActionState.DONE, ActionState.FAILED, ActionState.SKIPPED, ActionState.CANCELLED})
 """An action in one of these is over, until somebody resumes the run."""
