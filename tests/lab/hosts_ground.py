@@ -35,10 +35,11 @@ class Ground:
         return Attempt(run="t-1", mark=mark, ids={}, facts=self.facts, progress=lambda done, total: None, cancelled=lambda: False)
 
     def perform(self, verb: Verb, target: Ref, *, mark: str = MARK, after: tuple[str, ...] = (), **args: Any) -> Outcome:
-        """As the executor does it: perform, journal, verify."""
+        """As the executor does it: perform, journal, verify. Another mark is another run's, whose facts are not this one's."""
         action, attempt = _action(verb, target, after, args), self.attempt(mark)
         outcome = self.performers[verb].perform(action, attempt)
-        self.facts[action.id] = outcome.facts
+        if mark == MARK:
+            self.facts[action.id] = outcome.facts
         assert self.performers[verb].verify(action, outcome, attempt) == ()
         return outcome
 

@@ -127,6 +127,23 @@ def test_a_cordon_is_known_by_its_mark_and_an_operators_own_is_left_as_it_is(gro
         ground.perform(Verb.ENABLE_SERVICE, target)
 
 
+def test_a_host_that_was_disabled_before_the_run_is_not_enabled_by_its_undo(ground: Ground) -> None:
+    host, _ = ground.two_hosts()
+    target = Ref("host", host)
+    service = read_service(ground.old, host)
+    assert service
+    ground.old.connection.compute.put(f"/os-services/{service.id}", json={"status": "disabled", "disabled_reason": "broken fan"})
+    try:
+        ground.perform(Verb.DISABLE_SERVICE, target, reason="vacated")
+        ground.perform(Verb.ENABLE_SERVICE, target)
+        after = read_service(ground.old, host)
+        assert after
+        assert (after.status, after.disabled_reason) == ("disabled", "broken fan")
+    finally:
+        ground.facts.clear()
+        ground.perform(Verb.ENABLE_SERVICE, target)
+
+
 def test_a_service_with_servers_is_not_deleted_and_one_that_takes_servers_is_not_stopped(ground: Ground) -> None:
     host, _ = ground.two_hosts()
     target = Ref("host", host)

@@ -74,7 +74,7 @@ class DisableService:
 
 
 class EnableService:
-    """ENABLE_SERVICE."""
+    """ENABLE_SERVICE. It undoes our cordon only: a host that was disabled before the run stays so."""
 
     def __init__(self, old: Cloud) -> None:
         self._old = old
@@ -84,15 +84,18 @@ class EnableService:
 
     def find(self, action: Action, attempt: Attempt) -> Outcome | None:
         service = read_service(self._old, action.target.id)
-        return Outcome(said="takes servers") if service and service.status == "enabled" else None
+        return Outcome(said="takes servers", facts={"status": "enabled"}) if service and service.status == "enabled" else None
 
     def perform(self, action: Action, attempt: Attempt) -> Outcome:
-        _set_status(self._old, _service(self._old, action), {"status": "enabled"})
-        return Outcome(said="takes servers again")
+        service = _service(self._old, action)
+        if _remembered(service.host, attempt).get("status") == "disabled":
+            return Outcome(said="was disabled before the run, and stays so", facts={"status": service.status})
+        _set_status(self._old, service, {"status": "enabled"})
+        return Outcome(said="takes servers again", facts={"status": "enabled"})
 
     def verify(self, action: Action, outcome: Outcome, attempt: Attempt) -> tuple[str, ...]:
         service = _service(self._old, action)
-        return () if service.status == "enabled" else (f"the compute service of {service.host} is {service.status}",)
+        return () if service.status == outcome.facts["status"] else (f"the compute service of {service.host} is {service.status}",)
 
 
 class StopCompute:
