@@ -183,8 +183,8 @@ def _refusals_of(
     else:
         for host in old.hosts:
             if _same_host(host.name, name):
-                command = f"decamp plan vacate --host {host.name}"
-                text = f"{name} is still the compute host {host.name} of the old cloud: vacate it first ({command})."
+                which = "a compute host" if host.name == name else f"the compute host {host.name}"
+                text = f"{name} is still {which} of the old cloud: vacate it first (decamp plan vacate --host {host.name})."
                 refusals.append(Refusal(ref=ref, reason=Reason.MACHINE_IN_USE, text=text))
     nodes = [node for node in undercloud.resources if node.kind == "node"]
     refusals += [_enrolled(ref, machine, node, shared) for node in nodes if (shared := _shared_with_node(machine, node))]

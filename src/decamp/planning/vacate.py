@@ -183,7 +183,7 @@ def _asked(kept: list[Kept], goal: VacateGoal, packing: Packing) -> tuple[Refusa
         if len(packing.freed) >= goal.count:
             return ()
         if not kept:
-            text = f"{goal.count} hosts are to be freed, and the cloud has {len(packing.hosts)}."
+            text = f"{goal.count} to be freed, and the cloud has {len(packing.hosts)} compute hosts in all."
             return (Refusal(ref=Ref("cloud", "old"), reason=Reason.NOT_FOUND, text=text),)
     return tuple(refusal for one in told for refusal in one.refusals)
 

@@ -109,10 +109,6 @@ def _is_there(scene: Scene, ref: Ref) -> bool:
     match ref.kind:
         case "host":
             return ref.id in scene.hosts
-        case "project" if ref.id == scene.surveys["old"].project:
-            return True  # tenants need not be shown their own
-        case "flavor" if ref not in scene.resources:
-            return any(ref in resource.needs for resource in scene.resources.values())  # deleted, and told by its servers
         case "server_snapshot":
             return Ref("server", ref.id) in scene.resources or ref.id in scene.servers
         case "server":
