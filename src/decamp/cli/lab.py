@@ -17,6 +17,7 @@ from rich.text import Text
 
 from decamp import lab
 from decamp.cli.base import Command, Lister
+from decamp.lab import layout
 from decamp.lab.layout import DEFAULT_PORT_BASE
 from decamp.lab.prepared import PRISTINE
 from decamp.lab.progress import StepEvent, StepState
@@ -87,20 +88,32 @@ def size_options(parser: argparse.ArgumentParser) -> None:
         metavar="PORT",
         help=f"first of 80 ports on loopback, for a new lab (default: $DECAMP_LAB_PORTS, else {DEFAULT_PORT_BASE})",
     )
-    parser.add_argument("--old-hosts", type=int, metavar="N", default=6, help="compute hosts of a new lab's old cloud (default: 6)")
+    parser.add_argument(
+        "--old-hosts", type=int, metavar="N", help=f"compute hosts of a new lab's old cloud (default: {lab.Settings().old_hosts})"
+    )
 
 
-def settings_of(parsed_args: argparse.Namespace) -> lab.Settings:
-    """Of a lab that is made now. Raises BadInput for numbers that cannot be."""
+def settings_of(parsed_args: argparse.Namespace, folder: Path) -> lab.Settings:
+    """Those of the lab in `folder`, else those asked for. Raises BadInput for numbers that cannot be, or that the lab was not made with."""
+    asked = {"port_base": parsed_args.port_base, "old_hosts": parsed_args.old_hosts}
+    if layout.exists(folder):
+        settings = lab.load(folder).settings
+        differing = [name for name, value in asked.items() if value not in {None, getattr(settings, name)}]
+        if differing:
+            options = ", ".join(f"--{name.replace('_', '-')} {getattr(settings, name)}" for name in differing)
+            raise BadInput(f"The lab in {folder} was made with {options}, which cannot be changed: say another --dir, or purge it first.")
+        return settings
     named = os.environ.get("DECAMP_LAB_PORTS", "")
     if named and not named.isdigit():
         raise BadInput(f"DECAMP_LAB_PORTS is {named!r}: it must be a port number.")
-    port_base = parsed_args.port_base or int(named or DEFAULT_PORT_BASE)
-    if not 1024 <= port_base <= 65000:
-        raise BadInput(f"The port base {port_base} is out of range: say one from 1024 to 65000.")
-    if not 1 <= parsed_args.old_hosts <= 60:
-        raise BadInput(f"{parsed_args.old_hosts} old hosts are out of range: say a number from 1 to 60.")
-    return lab.Settings(port_base=port_base, old_hosts=parsed_args.old_hosts)
+    if asked["port_base"] is None and named:
+        asked["port_base"] = int(named)
+    settings = lab.Settings(**{name: value for name, value in asked.items() if value is not None})
+    if not 1024 <= settings.port_base <= 65000:
+        raise BadInput(f"The port base {settings.port_base} is out of range: say one from 1024 to 65000.")
+    if not 1 <= settings.old_hosts <= 60:
+        raise BadInput(f"{settings.old_hosts} old hosts are out of range: say a number from 1 to 60.")
+    return settings
 
 
 class Up(Command):
@@ -122,9 +135,10 @@ class Up(Command):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         folder = folder_of(parsed_args)
+        settings = settings_of(parsed_args, folder)
         begun = time.monotonic()
         with Steps(self.err) as steps:
-            made = lab.up(folder, settings_of(parsed_args), restore=PRISTINE if parsed_args.fresh else None, report=steps)
+            made = lab.up(folder, settings, restore=PRISTINE if parsed_args.fresh else None, report=steps)
         self.err.print(f"The clouds old, new and undercloud are up after {time.monotonic() - begun:.0f} s.", highlight=False)
         self.err.print(f"Use them with: decamp --config {made.decamp_yaml} survey old", highlight=False, soft_wrap=True)
 

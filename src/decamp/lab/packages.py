@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from decamp.lab import venvs
 from decamp.lab.progress import Report, step
 from decamp.model.errors import BadInput, Failed
 
@@ -20,7 +21,7 @@ PROGRAMS = {
     # 2023.1's lock file has packages without wheels for this Python
     "gcc": "/usr/bin/gcc",
     "libc6-dev": "/usr/include/stdio.h",
-    "python3-dev": "/usr/include/python3.11/Python.h",
+    "libssl-dev": "/usr/include/openssl/crypto.h",
 }
 """Package -> a file that it brings."""
 
@@ -29,7 +30,17 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def missing() -> list[str]:
-    return [package for package, program in PROGRAMS.items() if not Path(program).exists()]
+    return [package for package, program in PROGRAMS.items() if not Path(program).exists()] + _python_packages_missing()
+
+
+def _python_packages_missing() -> list[str]:
+    """Debian's Python, where no other of the version that the services need is there, and the headers of the one that is."""
+    python = venvs.python_found()
+    if python is None:
+        return [f"python{venvs.PYTHON_VERSION}-dev"]
+    question = "import pathlib, sysconfig; print(pathlib.Path(sysconfig.get_path('include'), 'Python.h').exists())"
+    answer = subprocess.run([python, "-c", question], capture_output=True, text=True, check=False).stdout.strip()
+    return [] if answer == "True" else [f"python{venvs.PYTHON_VERSION}-dev"]
 
 
 def ensure(report: Report) -> None:

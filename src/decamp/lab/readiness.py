@@ -18,7 +18,7 @@ from decamp.lab.progress import Report, step
 from decamp.lab.supervise import Supervisor
 from decamp.model.errors import Failed
 
-READY_SECONDS = 300.0
+READY_SECONDS = 600.0
 LOOK_SECONDS = 0.25
 
 

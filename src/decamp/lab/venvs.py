@@ -73,13 +73,17 @@ def _run(command: list[str], environment: dict[str, str]) -> None:
 
 
 def find_python() -> str:
-    """A Python of the version that the services need."""
-    if sys.version_info[:2] == tuple(int(part) for part in PYTHON_VERSION.split(".")):
-        return sys.executable
-    found = shutil.which(f"python{PYTHON_VERSION}")
+    """A Python of the version that the services need. Raises BadInput where there is none."""
+    found = python_found()
     if found is None:
         raise BadInput(f"The lab's services need Python {PYTHON_VERSION}, and there is no python{PYTHON_VERSION} on the PATH: install it.")
     return found
+
+
+def python_found() -> str | None:
+    if sys.version_info[:2] == tuple(int(part) for part in PYTHON_VERSION.split(".")):
+        return sys.executable
+    return shutil.which(f"python{PYTHON_VERSION}")
 
 
 def find_uv() -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from decamp.cli.main import main
+from decamp.lab import layout
+from decamp.lab.layout import Settings
 
 
 @pytest.mark.parametrize("verb", [["status"], ["down"], ["down", "--purge"]])
@@ -42,3 +44,11 @@ def test_a_port_base_in_the_environment_must_be_a_number(
     assert main(["lab", "up", "--dir", str(tmp_path / "lab")]) == 2
 
     assert "DECAMP_LAB_PORTS is 'high'" in capsys.readouterr().err
+
+
+def test_a_lab_keeps_the_settings_that_it_was_made_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    layout.create(tmp_path / "lab", Settings(port_base=30000, old_hosts=3))
+
+    assert main(["lab", "up", "--dir", str(tmp_path / "lab"), "--port-base", "31000", "--old-hosts", "3"]) == 2
+
+    assert "was made with --port-base 30000, which cannot be changed" in capsys.readouterr().err
