@@ -153,11 +153,11 @@ class _Removing:
         """Raises Changed if it is no longer as the plan expects."""
         if action.expects is None:
             raise Bug(f"{action.id}: a removal has to say what it expects")
-        cloud, kind, id = self._cloud(action), _kind(action.target.kind), _argument(action, "id")
-        old = kind.read(cloud, id) if cloud is self._old else None
+        cloud, kind, doomed = self._cloud(action), _kind(action.target.kind), _argument(action, "id")
+        old = kind.read(cloud, doomed) if cloud is self._old else None
         if old and old.spec.get("power") == "running":
-            raise Changed(f"{cloud.name}: {old.kind} {old.name or id} runs again, so somebody uses it: it is not deleted")
-        kind.remove(cloud, id, action.expects)
+            raise Changed(f"{cloud.name}: {old.kind} {old.name or doomed} runs again, so somebody uses it: it is not deleted")
+        kind.remove(cloud, doomed, action.expects)
         return self._outcome(action, cloud)
 
     def verify(self, action: Action, outcome: Outcome, attempt: Attempt) -> tuple[str, ...]:
