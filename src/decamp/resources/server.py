@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 from decamp.clouds import Cloud
@@ -139,7 +140,7 @@ def act(cloud: Cloud, id: str, action: str, arguments: Any = None) -> None:
     calls.posted(cloud, "compute", f"/servers/{id}/action", {action: arguments})
 
 
-def wait_status(cloud: Cloud, id: str, status: str, *, timeout_seconds: float, cancelled: Any) -> None:
+def wait_status(cloud: Cloud, id: str, status: str, *, timeout_seconds: float, cancelled: Callable[[], bool]) -> None:
     """Until the server is in `status` and Nova does nothing with it any more. Raises Failed if it falls into ERROR instead."""
 
     def there() -> bool | None:
