@@ -15,6 +15,7 @@ from decamp.resources import calls
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
 from decamp.resources.marks import mark_of, marked, unmarked
+from decamp.resources.neutron import refuse_unsupported
 from decamp.resources.specs import differences, sealed, unchanged
 
 NAME = "project"
@@ -52,7 +53,8 @@ def told(project: Json, domain: str) -> Resource:
             "enabled": project["enabled"],
             "tags": sorted(project.get("tags") or []),
         },
-        info={"parent": None if project.get("parent_id") == project["domain_id"] else project.get("parent_id")},
+        info={"parent": None if project.get("parent_id") == project["domain_id"] else project.get("parent_id")}
+        | ({} if project["enabled"] else {"unsupported": ["it is disabled, and nothing can be made in the copy of a disabled project"]}),
     )
 
 
@@ -78,6 +80,7 @@ def find(passage: Passage, resource: Resource) -> str | None:
 
 def create(passage: Passage, resource: Resource) -> str:
     """Keystone answers 409 where the domain has a project of this name: map it then. A project below another one becomes its domain's."""
+    refuse_unsupported(resource)
     spec = resource.spec
     body = {
         "name": spec["name"],

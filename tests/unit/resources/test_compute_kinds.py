@@ -90,3 +90,8 @@ def test_only_a_parent_that_is_a_project_is_told() -> None:
     answer = {"id": "p", "name": "web", "domain_id": "d", "parent_id": "d", "description": "", "enabled": True, "tags": []}
     assert project.told(answer, "Default").info["parent"] is None
     assert project.told(answer | {"parent_id": "q"}, "Default").info["parent"] == "q"
+
+
+def test_a_disabled_project_is_said_not_to_be_carried() -> None:
+    answer = {"id": "p", "name": "web", "domain_id": "d", "parent_id": "d", "description": "", "enabled": False, "tags": []}
+    assert "disabled" in project.told(answer, "Default").info["unsupported"][0]
