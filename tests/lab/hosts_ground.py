@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from decamp import hosts, settings
 from decamp.clouds import connect
 from decamp.hosts.reading import read_service, read_services, show_server
 from decamp.lab import layout, machines
+from decamp.lab.content import MIB, create_image
 from decamp.model.effects import Attempt, Outcome, Performer
 from decamp.model.plan import Action, Verb
 from decamp.model.refs import Ref
@@ -51,6 +53,15 @@ class Ground:
             assert self.performers[verb].verify(action, outcome, attempt) == ()
         return outcome
 
+    @cached_property
+    def image(self) -> str:
+        """One of our own in the old cloud, gone with `close`."""
+        return create_image(self.old.connection, "hosts-test", MIB)
+
+    def close(self) -> None:
+        if "image" in self.__dict__:
+            self.old.connection.image.delete_image(self.image)
+
     def two_hosts(self) -> tuple[str, str]:
         """Hosts of the old cloud that take servers."""
         return tuple(one.host for one in read_services(self.old) if one.state == "up" and one.status == "enabled")[:2]  # pyright: ignore
@@ -58,9 +69,8 @@ class Ground:
     @contextmanager
     def server_on(self, host: str, *, stopped: bool = False) -> Iterator[Ref]:
         compute = self.old.connection.compute
-        image = next(image for image in self.old.connection.image.images() if image.status == "active" and image.visibility == "public")
         flavor = compute.find_flavor(FLAVOR, ignore_missing=False)
-        body = {"name": "hosts-test", "imageRef": image.id, "flavorRef": flavor.id, "networks": "none", "host": host}
+        body = {"name": "hosts-test", "imageRef": self.image, "flavorRef": flavor.id, "networks": "none", "host": host}
         answer = compute.post("/servers", json={"server": body})
         assert answer.status_code == 202, answer.text
         server = answer.json()["server"]["id"]

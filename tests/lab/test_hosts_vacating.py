@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hosts_ground import Ground
 
@@ -18,8 +20,10 @@ HOST, TASK = "OS-EXT-SRV-ATTR:host", "OS-EXT-STS:task_state"
 
 
 @pytest.fixture(scope="module")
-def ground(lab: Lab) -> Ground:
-    return Ground(lab.folder)
+def ground(lab: Lab) -> Iterator[Ground]:
+    ground = Ground(lab.folder)
+    yield ground
+    ground.close()
 
 
 def test_a_survey_has_every_host_and_server_with_what_placement_holds(ground: Ground) -> None:
