@@ -52,14 +52,14 @@ def rarely(things: tuple[dict[str, Any], ...], rarity: int) -> st.SearchStrategy
 @st.composite
 def hosts(draw: st.DrawFn, name: str, rarity: int) -> Host:
     inventories = {
-        "VCPU": Inventory(total=draw(st.integers(3, 12)), allocation_ratio=draw(st.sampled_from((1.0, 1.5, 2.0)))),
-        "MEMORY_MB": Inventory(total=draw(st.integers(6, 24)) * 512, reserved=draw(st.sampled_from((0, 512)))),
+        "VCPU": Inventory(total=draw(st.sampled_from((3, 6, 9, 12))), allocation_ratio=draw(st.sampled_from((1.0, 1.5, 2.0)))),
+        "MEMORY_MB": Inventory(total=draw(st.sampled_from((8, 16, 24))) * 512, reserved=draw(st.sampled_from((0, 512)))),
     }
     plain = host(
         name,
         inventories=inventories,
         zone=draw(st.sampled_from(ZONES)),
-        traits=tuple(sorted(draw(st.sets(st.sampled_from(TRAITS))))),
+        traits=draw(st.sampled_from((TRAITS, TRAITS, TRAITS[:1], ()))),
         max_live_migrations=draw(st.integers(1, 3)),
         nic_mbps=draw(st.sampled_from((None, 1000, 10000))),
     )
@@ -75,8 +75,8 @@ def servers(draw: st.DrawFn, number: int, names: list[str], rarity: int) -> Serv
         allocations={"VCPU": draw(st.integers(1, 4)), "MEMORY_MB": memory_mib},
         migration_bytes=memory_mib << 20,
         status=draw(st.sampled_from(("ACTIVE", "ACTIVE", "SHUTOFF", "PAUSED"))),
-        zone=draw(st.sampled_from((None, None, None, *ZONES))),
-        traits=draw(st.sampled_from(((), (), (), ("AVX",), ("AVX", "SSD")))),
+        zone=draw(st.sampled_from((None,) * 8 + ZONES)),
+        traits=draw(st.sampled_from(((),) * 6 + (("AVX",), TRAITS))),
         group=draw(st.sampled_from((None, None, "g0", "g1"))),
     )
     return msgspec.structs.replace(plain, **draw(rarely(SERVER_TROUBLES, rarity * 3)))
@@ -84,13 +84,13 @@ def servers(draw: st.DrawFn, number: int, names: list[str], rarity: int) -> Serv
 
 @st.composite
 def surveys(draw: st.DrawFn) -> Survey:
-    rarity = draw(st.sampled_from((5, 20)))
-    names = list(NAMES[: draw(st.integers(0, len(NAMES)))])
+    rarity = draw(st.sampled_from((5, 40)))
+    names = list(NAMES[: draw(st.sampled_from((0, 1, 2, 3, 4, 4, 5, 5, 6, 6)))])
     placed = [draw(servers(number, names, rarity)) for number in range(draw(st.integers(0, 10)) if names else 0)]
     groups = [
         Group(
             id=name,
-            policy=draw(st.sampled_from(POLICIES)),
+            policy=draw(st.sampled_from((*POLICIES, "anti-affinity", "anti-affinity"))),
             members=tuple(one.id for one in placed if one.group == name),
             max_server_per_host=draw(st.integers(1, 2)),
         )

@@ -159,9 +159,14 @@ def _static(packing: Packing, host: Host) -> tuple[Refusal, ...]:
 
 
 def _tried(packing: Packing, host: str, homeless: tuple[NoPlace, ...]) -> tuple[Refusal, ...]:
-    servers = [packing.servers[one.server] for one in homeless]
-    reasons = [_of_server(server, host, one.reason, one.text) for server, one in zip(servers, homeless, strict=True)]
-    return _not_free(host, servers), *reasons
+    """A server that the plan brings to the host is no refusal of its own: it is migrated."""
+    found = [(packing.servers[one.server], one) for one in homeless]
+    not_free = _not_free(host, [server for server, _ in found])
+    brought = "".join(
+        f" {server.name or server.id}, which comes from {server.host}, {one.text}." for server, one in found if server.host != host
+    )
+    reasons = [_of_server(server, host, one.reason, one.text) for server, one in found if server.host == host]
+    return msgspec.structs.replace(not_free, text=not_free.text + brought), *reasons
 
 
 def _not_free(host: str, servers: list[Server]) -> Refusal:

@@ -288,6 +288,14 @@ def test_a_number_that_is_not_reached_tells_why_for_every_host_that_stays():
     assert {"a", "c"} <= set(reasons(plan))
 
 
+def test_a_server_that_the_plan_brings_to_a_host_that_stays_is_no_refusal():
+    old = survey([host("a"), host("b")], [server("s1", "a"), server("s2", "b")])
+    plan = clean(old, vacate(old, count=2))
+    assert moves(plan) == {"s1": ("a", "b")}
+    assert reasons(plan) == {"b": "host_not_free", "s2": "no_host"}
+    assert "name-of-s1, which comes from a, has nowhere to go" in plan.refusals[0].text
+
+
 def test_a_survey_without_admin_rights_frees_nothing():
     for limited in (survey([host("a")], admin=False), survey([host("a")], project="p")):
         assert [r.reason for r in vacate(limited).refusals] == [Reason.INCOMPLETE]
