@@ -41,6 +41,9 @@ def record(arguments: argparse.Namespace) -> int:
         if project is None:
             raise LookupError(f"{old.name} has no project {name}, or several")
         before["projects"][name] = {"id": project, **portrait(old, project)}
+        restless = [server["name"] for server in before["projects"][name]["servers"] if server["task_state"]]
+        if restless:
+            raise RuntimeError(f"{old.name} is doing something with {', '.join(restless)}: record again when all is at rest")
     arguments.output.write_text(json.dumps(before, indent=1) + "\n")
     count = Counter(server["status"] for server in before["old"]["servers"].values())
     print(f"Recorded {sum(count.values())} servers ({', '.join(f'{n} {s}' for s, n in count.items())}) in {arguments.output}")
@@ -114,7 +117,7 @@ def check(arguments: argparse.Namespace) -> int:
             findings.add(f"{name}: project", [f"{new.name} has no project {name}"])
             continue
         new_projects.add(project)
-        check_moved(findings, name, before["projects"][name], portrait(new, project), set(arguments.with_disk))
+        check_moved(findings, name, before["projects"][name], portrait(new, project), set(arguments.with_disk), set(arguments.not_carried))
     for name in arguments.moved:
         check_old_servers(findings, name, before, old_now, confirmed=name in arguments.confirmed)
     check_others(findings, before, old_now, {before["projects"][name]["id"] for name in arguments.moved}, set(arguments.freed_host))
@@ -164,7 +167,7 @@ def without(these: list[Any], those: list[Any]) -> list[Any]:
     return left
 
 
-def check_moved(findings: Findings, name: str, before: Facts, now: Facts, with_disk: set[str]) -> None:
+def check_moved(findings: Findings, name: str, before: Facts, now: Facts, with_disk: set[str], not_carried: set[str]) -> None:
     """A project's copy against the project as it was."""
     for part, counted in (
         (("networks", "subnets", "routers"), "networks"),
@@ -187,12 +190,12 @@ def check_moved(findings: Findings, name: str, before: Facts, now: Facts, with_d
     if len(new_servers) != len(now["servers"]):
         wrong.append("the new cloud has two servers with the same MACs")
     pairs = [(server, new_servers[macs]) for macs, server in old_servers.items() if macs in new_servers]
-    beside = {"id", "image", "image_sha256", "root_sha256", "locked"}
+    beside = {"id", "image", "image_sha256", "root_sha256", "locked", *not_carried}
     for server, copy in pairs:
         wrong += differences(server["name"], *({key: value for key, value in one.items() if key not in beside} for one in (server, copy)))
         if copy["locked"]:
             wrong.append(f"{server['name']}: the copy is locked")
-    findings.add(f"{name}: servers", wrong, f"{len(pairs)} equal in flavor, addresses, MACs, groups, metadata, user data, state")
+    findings.add(f"{name}: servers", wrong, f"{len(pairs)} equal, but for what stays behind: {', '.join(sorted(not_carried)) or 'nothing'}")
     check_disks(findings, name, pairs, with_disk)
     check_images(findings, name, before, now)
 
@@ -374,6 +377,9 @@ def main(argv: list[str] | None = None) -> int:
     checking.add_argument("--confirmed", action="append", default=[], metavar="P", help="moved project whose move was confirmed")
     checking.add_argument(
         "--with-disk", action="append", default=[], metavar="SERVER", help="server whose root disk was to be carried over"
+    )
+    checking.add_argument(
+        "--not-carried", action="append", default=[], metavar="FIELD", help="field of servers that the plan said it leaves behind"
     )
     checking.add_argument("--freed-host", action="append", default=[], metavar="H", help="host that the old cloud gave up")
     checking.add_argument("--new-machine", action="append", default=[], metavar="M", help="machine that the new cloud got")
