@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -30,17 +31,21 @@ def apply_until_done(url: str, plan: Plan, performers: str, argument: str, scrat
     """Apply, crash at every boundary that is reached for the first time, resume, until a process ends by itself.
 
     `performers` is MODULE:FUNCTION in HERE, called with `argument` as a path and a function to call midway.
-    `only` is a pattern: processes die only at the boundaries that it is found in.
+    `only` is a pattern: processes die only at the boundaries that it is found in. One action runs at a time, so that no other's death
+    spares one a boundary.
     """
     plan_file, seen = scratch / "plan.json", scratch / "seen"
     write(plan, plan_file)
     seen.touch()
+    # What is compiled once is there for the next process, whatever the environment says of that.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     for _ in range(most):
         process = subprocess.run(
-            [sys.executable, str(HERE / "applying.py"), url, str(plan_file), str(seen), performers, argument, only],
+            [sys.executable, str(HERE / "applying.py"), url, str(plan_file), str(seen), performers, argument, only, "1"],
             capture_output=True,
             text=True,
             timeout=LONGEST_SECONDS,
+            env=environment,
             check=False,
         )
         if process.returncode != -signal.SIGKILL:

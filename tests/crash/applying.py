@@ -1,6 +1,6 @@
 """A process that applies a plan, or goes on with its run, and may die at any moment.
 
-applying.py URL PLAN SEEN MODULE:FUNCTION ARGUMENT ONLY, where ONLY is a pattern of the boundaries to die at.
+applying.py URL PLAN SEEN MODULE:FUNCTION ARGUMENT ONLY CONCURRENCY, where ONLY is a pattern of the boundaries to die at.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from decamp.model.errors import Error
 from decamp.run.engine import Engine
 
 
-def main(url: str, plan_file: str, seen: str, performers: str, argument: str, only: str) -> int:
+def main(url: str, plan_file: str, seen: str, performers: str, argument: str, only: str, concurrency: str) -> int:
     """The exit code of the report; 9 where Decamp gave an error, which is printed."""
     crash = Crasher(Path(seen), re.compile(only))
     module, _, function = performers.partition(":")
@@ -25,7 +25,7 @@ def main(url: str, plan_file: str, seen: str, performers: str, argument: str, on
     try:
         with Engine(url, crashing(getattr(importlib.import_module(module), function)(Path(argument), crash), crash)) as engine:
             mine = [summary.id for summary in engine.runs.all() if summary.plan == plan.id]
-            run = engine.resume(mine[0]) if mine else engine.begin(plan, concurrency=2)
+            run = engine.resume(mine[0]) if mine else engine.begin(plan, int(concurrency))
             report = engine.wait(run)
     except Error as error:
         print(f"{type(error).__name__}: {error}")

@@ -54,7 +54,7 @@ def begin(start: Start, url: str, folder: Path, performers: str) -> subprocess.P
     """A process that applies the example, and has come to the gate."""
     plan_file, seen = folder.parent / "plan.json", folder.parent / "seen"
     write(world.example(folder, servers=1), plan_file)
-    process = start("applying.py", url, str(plan_file), str(seen), performers, str(folder), "never")
+    process = start("applying.py", url, str(plan_file), str(seen), performers, str(folder), "never", "4")
     await_that(lambda: (folder / "waits").exists() or process.poll() is not None, "the gate is reached")
     assert (folder / "waits").read_text() == str(process.pid)
     return process
@@ -99,7 +99,7 @@ def test_work_is_shared_among_the_workers_that_live(postgresql_url: str, tmp_pat
     (folder / "open").touch()
     workers = [start_worker(start, postgresql_url, "world:performers", folder) for _ in range(2)]
 
-    applying = start("applying.py", postgresql_url, str(plan_file), str(tmp_path / "seen"), "world:performers", str(folder), "never")
+    applying = start("applying.py", postgresql_url, str(plan_file), str(tmp_path / "seen"), "world:performers", str(folder), "never", "4")
 
     assert applying.wait(timeout=120) == 0
     with open_runs(postgresql_url) as runs:
