@@ -1,0 +1,268 @@
+"""The script that checks both clouds: silent about equal clouds, and loud about each thing that is not as it was."""
+
+from __future__ import annotations
+
+import copy
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TOOLS = Path(__file__).resolve().parents[3] / "tools"
+sys.path.insert(0, str(TOOLS))
+
+import verify  # noqa: E402 it is a script, not a part of the package
+
+Facts = dict[str, Any]
+Tamper = Callable[[Facts], object]
+
+UP = {"state": "up", "status": "enabled"}
+
+
+def server(name: str, number: int, **more: Any) -> Facts:
+    port = {"name": "", "network": "front", "addresses": [["front", f"10.0.0.{number}"]], "mac": f"fa:16:3e:00:00:{number:02x}"}
+    return {
+        "id": f"old-{number}",
+        "name": name,
+        "status": "ACTIVE",
+        "task_state": None,
+        "locked": False,
+        "flavor": {"vcpus": 1, "ram": 1024, "disk": 2},
+        "key": "SHA256:abc",
+        "metadata": {"role": name},
+        "tags": ["prod"],
+        "config_drive": False,
+        "user_data_sha256": "u",
+        "networks_in_order": ["front"],
+        "ports": [{**port, "security_groups": ["web"]}],
+        "volumes": [],
+        "image": "old-base",
+        "image_sha256": "base",
+        "root_sha256": f"root-{number}",
+        **more,
+    }
+
+
+def project() -> Facts:
+    return {
+        "id": "acme-in-old",
+        "networks": [{"name": "front"}],
+        "subnets": [{"name": "front", "cidr": "10.0.0.0/24"}],
+        "routers": [{"name": "edge", "external": "public"}],
+        "security_groups": {"web": {"rules": [{"protocol": "tcp", "ports": [80, 80], "group": None}, {"protocol": "tcp", "group": "web"}]}},
+        "security_group_count": 1,
+        "server_groups": [{"name": "web", "policy": "anti-affinity", "members": ["web", "web"]}],
+        "free_ports": [],
+        "floating_ips": 1,
+        "volumes": [{"name": "data", "size_gib": 1, "sha256": "d"}, {"name": "data", "size_gib": 1, "sha256": "e"}],
+        "images": [{"id": "old-golden", "name": "golden", "status": "active", "properties": {"hw_firmware_type": "uefi"}, "sha256": "g"}],
+        "servers": [server("web", 1), server("web", 2), server("db", 3, image=None, image_sha256=None, root_sha256=None)],
+    }
+
+
+def moved(before: Facts) -> Facts:
+    """The project's copy as it should be: one server with its disk, one afresh."""
+    now = copy.deepcopy(before)
+    for number, one in enumerate(now["servers"]):
+        one["id"] = f"new-{number}"
+    now["servers"][0] |= {"image": "new-snapshot", "image_sha256": "root-1"}
+    now["servers"][1] |= {"image": "new-base", "root_sha256": "base"}
+    now["images"][0]["id"] = "new-golden"
+    now["images"].append({"id": "new-snapshot", "name": "web (root disk)", "status": "active", "properties": {}, "sha256": "root-1"})
+    return now
+
+
+def wrong_with(now: Facts, *, with_disk: frozenset[str] = frozenset(), not_carried: frozenset[str] = frozenset()) -> list[str]:
+    findings = verify.Findings()
+    verify.check_moved(findings, "acme", project(), now, set(with_disk), set(not_carried))
+    return [line for _, _, wrong in findings.rows for line in wrong]
+
+
+def test_a_true_copy_passes_every_check() -> None:
+    assert wrong_with(moved(project())) == []
+
+
+@pytest.mark.parametrize(
+    ("tamper", "said"),
+    [
+        (lambda now: now["servers"].pop(0), "web: not in the new cloud"),
+        (lambda now: now["servers"].append(server("web", 9)), "no server of the old cloud had its MACs"),
+        (lambda now: now["servers"].append(copy.deepcopy(now["servers"][0])), "two servers with the same MACs"),
+        (lambda now: now["servers"][0]["flavor"].update(ram=2048), "flavor / ram: 1024 became 2048"),
+        (lambda now: now["servers"][0]["metadata"].clear(), 'metadata / role: "web" became null'),
+        (lambda now: now["servers"][0]["tags"].append("extra"), 'not in the old cloud: "extra"'),
+        (lambda now: now["servers"][0].update(user_data_sha256=None), "user_data_sha256"),
+        (lambda now: now["servers"][0].update(key="gone"), "key"),
+        (lambda now: now["servers"][0].update(config_drive=True), "config_drive"),
+        (lambda now: now["servers"][0].update(status="SHUTOFF"), 'status: "ACTIVE" became "SHUTOFF"'),
+        (lambda now: now["servers"][0].update(locked=True), "the copy is locked"),
+        (lambda now: now["servers"][0]["ports"][0].update(addresses=[["front", "10.0.0.77"]]), "10.0.0.77"),
+        (lambda now: now["servers"][0]["ports"][0].update(security_groups=[]), "security_groups"),
+        (lambda now: now["servers"][0].update(root_sha256="other"), "neither the old one nor the base image"),
+        (lambda now: now["security_groups"]["web"]["rules"].pop(), "missing in the new cloud"),
+        (lambda now: now["security_groups"]["web"]["rules"][1].update(group="db"), 'group: "web" became "db"'),
+        (lambda now: now["networks"].append({"name": "front"}), "not in the old cloud"),
+        (lambda now: now["subnets"][0].update(cidr="10.0.0.0/25"), "10.0.0.0/25"),
+        (lambda now: now["server_groups"][0]["members"].pop(), "members"),
+        (lambda now: now["volumes"][0].update(sha256="zeros"), '"d" became "zeros"'),
+        (lambda now: now["volumes"].pop(), "missing in the new cloud"),
+        (lambda now: now["images"].append({**now["images"][0], "id": "again"}), "the same bytes are 2 images"),
+        (lambda now: now["images"].append({"id": "x", "name": "decamp-1", "status": "active", "sha256": "x"}), "left over"),
+        (lambda now: now["images"][0]["properties"].clear(), "hw_firmware_type"),
+        (lambda now: now["free_ports"].append({"name": "stray"}), "stray"),
+    ],
+)
+def test_each_thing_that_differs_is_told(tamper: Tamper, said: str) -> None:
+    now = moved(project())
+    tamper(now)
+    assert any(said in line for line in wrong_with(now)), wrong_with(now)
+
+
+def test_a_disk_that_was_to_be_carried_over_may_not_be_fresh() -> None:
+    assert any("to be carried over" in line for line in wrong_with(moved(project()), with_disk=frozenset({"web"})))
+
+
+def test_what_the_plan_said_it_leaves_behind_is_not_compared() -> None:
+    now = moved(project())
+    now["servers"][0]["user_data_sha256"] = None
+    assert wrong_with(now, not_carried=frozenset({"user_data_sha256"})) == []
+
+
+def hosts(*names: str, consumers: dict[str, list[str]] | None = None) -> Facts:
+    inventory = {"VCPU": 16, "MEMORY_MB": 16384, "DISK_GB": 200}
+    return {
+        "services": dict.fromkeys(names, UP),
+        "hypervisors": sorted(names),
+        "providers": {name: {"inventories": inventory, "consumers": (consumers or {}).get(name, [])} for name in names},
+    }
+
+
+@pytest.mark.parametrize(
+    ("trace", "said"),
+    [
+        (lambda now: now["services"].update({"c": UP}), "c: still a compute service"),
+        (lambda now: now["hypervisors"].append("c"), "c: still a hypervisor"),
+        (lambda now: now["providers"].update({"c": {}}), "c: still a resource provider"),
+        (lambda now: now["services"].pop("a"), "a: lost, and nobody freed it"),
+        (lambda now: now["services"].update({"a": {"state": "up", "status": "disabled"}}), "a: up, disabled"),
+    ],
+)
+def test_a_freed_host_leaves_no_trace_and_the_others_stay(trace: Tamper, said: str) -> None:
+    now = hosts("a", "b")
+    findings = verify.Findings()
+    verify.check_freed(findings, hosts("a", "b", "c"), now, ["c"])
+    assert findings.wrong == 0
+    trace(now)
+    verify.check_freed(findings, hosts("a", "b", "c"), now, ["c"])
+    assert any(said in line for line in findings.rows[-1][2])
+
+
+def test_a_server_that_was_lost_stopped_or_left_on_a_freed_host_is_told() -> None:
+    here = {"project": "other", "task_state": None, "locked": False, "status": "ACTIVE", "host": "a"}
+    before = {"old": {"servers": {str(number): {**here, "name": f"s{number}"} for number in range(4)}}}
+    now = copy.deepcopy(before["old"]) | {"hosts": hosts("a", "b")}
+    now["servers"]["0"]["host"] = "b"
+    findings = verify.Findings()
+    verify.check_others(findings, before, now, set(), {"c"})
+    assert findings.rows[0] == ("old: everybody else's servers", "4 as before, 1 of them on another host", [])
+    del now["servers"]["1"]
+    now["servers"]["2"]["status"] = "SHUTOFF"
+    now["servers"]["3"]["host"] = "c"
+    verify.check_others(findings, before, now, set(), {"c"})
+    assert findings.rows[1][2] == ["s1 (1): gone", "s2 (2): status was ACTIVE, is SHUTOFF", "s3 (3): on c, which is not up"]
+
+
+@pytest.mark.parametrize(
+    ("now", "confirmed", "said"),
+    [
+        ({"status": "SHUTOFF", "locked": True, "task_state": None}, False, ""),
+        ({"status": "ACTIVE", "locked": True, "task_state": None}, False, "ACTIVE"),
+        ({"status": "SHUTOFF", "locked": False, "task_state": None}, False, "not locked"),
+        (None, False, "deleted in the old cloud, and nobody confirmed it"),
+        (None, True, ""),
+        ({"status": "SHUTOFF", "locked": True, "task_state": None}, True, "still in the old cloud"),
+    ],
+)
+def test_old_servers_are_stopped_and_locked_until_the_move_is_confirmed(now: Facts | None, confirmed: bool, said: str) -> None:
+    before = {"projects": {"acme": {"servers": [{"id": "1", "name": "web"}]}}}
+    findings = verify.Findings()
+    verify.check_old_servers(findings, "acme", before, {"servers": {"1": now} if now else {}}, confirmed=confirmed)
+    assert findings.wrong == bool(said)
+    assert said in str(findings.rows)
+
+
+def test_orphaned_and_doubled_allocations_are_told() -> None:
+    findings = verify.Findings()
+    here = {"servers": {"1": {"name": "s1"}, "2": {"name": "s2"}}}
+    verify.check_allocations(findings, "old", {**here, "hosts": hosts("a", "b", consumers={"a": ["1"], "b": ["2"]})})
+    assert findings.wrong == 0
+    verify.check_allocations(findings, "old", {**here, "hosts": hosts("a", "b", consumers={"a": ["1", "9"], "b": ["1"]})})
+    assert [line.partition(": ")[2] for line in findings.rows[1][2]] == [
+        "holds allocations on 2 providers",
+        "holds an allocation, and is no server",
+        "holds no allocation",
+    ]
+
+
+def test_only_what_belongs_to_moved_projects_may_be_new() -> None:
+    empty: Facts = {kind: {} for kind in ("images", "volumes", "snapshots", "networks", "servers")}
+    now = copy.deepcopy(empty)
+    now["images"]["i"] = ["acme's", "acme"]
+    findings = verify.Findings()
+    verify.check_leftovers(findings, "new", empty, now, {"acme"})
+    assert findings.wrong == 0
+    now["images"]["j"] = ["decamp-12", "other"]
+    now["servers"]["k"] = {"name": "canary", "project": "admin", "status": "ERROR"}
+    verify.check_leftovers(findings, "new", empty, now, {"acme"})
+    assert len(findings.rows[1][2]) == 3
+
+
+@pytest.mark.parametrize(
+    ("tamper", "said"),
+    [
+        (lambda now: now["nodes"]["c"].update(state="deploy failed"), "its node is deploy failed, not active"),
+        (lambda now: now["nodes"].pop("c"), "its node is not there"),
+        (lambda now: now["hosts"]["services"].pop("compute-2"), "the compute service of compute-2 is not there"),
+        (lambda now: now["hosts"]["providers"]["compute-2"]["inventories"].clear(), "no inventory in Placement"),
+        (lambda now: now["stacks"]["overcloud"]["parameters"].update(ComputeCount="2"), '"3" became "2"'),
+        (lambda now: now["stacks"]["overcloud"]["parameters"].update(NtpServer=""), "NtpServer"),
+        (lambda now: now["stacks"]["overcloud"].update(status="UPDATE_FAILED"), "UPDATE_FAILED"),
+    ],
+)
+def test_a_machine_counts_only_when_node_stack_and_compute_host_agree(tamper: Tamper, said: str) -> None:
+    before = {"stacks": {"overcloud": {"status": "CREATE_COMPLETE", "parameters": {"ComputeCount": "2", "NtpServer": "ntp"}}}, "nodes": {}}
+    now: Facts = {
+        "stacks": {"overcloud": {"status": "UPDATE_COMPLETE", "parameters": {"ComputeCount": "3", "NtpServer": "ntp"}}},
+        "nodes": {"c": {"state": "active", "instance": "i", "maintenance": False}},
+        "servers": {"i": {"name": "compute-2"}},
+        "hosts": hosts("compute-0", "compute-1", "compute-2"),
+    }
+    findings = verify.Findings()
+    verify.check_undercloud(findings, before, now, now["hosts"], ["c"], "ComputeCount")
+    assert findings.wrong == 0
+    tamper(now)
+    verify.check_undercloud(findings, before, now, now["hosts"], ["c"], "ComputeCount")
+    assert any(said in line for _, _, wrong in findings.rows for line in wrong)
+
+
+def test_what_is_wrong_is_printed_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    findings = verify.Findings()
+    findings.add("this", [], "fine")
+    findings.add("that", ["one is wrong", "another too"])
+    findings.print()
+    assert capsys.readouterr().out.splitlines()[-1] == "VERIFICATION FAILED: 2 things are wrong in 1 of 2 checks."
+
+
+def test_a_project_that_was_not_recorded_cannot_be_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "before.json").write_text(json.dumps({"projects": {}}))
+    assert verify.main(["check", str(tmp_path / "before.json"), "--moved", "acme"]) == 2
+    assert "without --project acme" in capsys.readouterr().err
+
+
+def test_it_imports_nothing_of_decamp() -> None:
+    for name in ("verify", "clouds", "digests", "portraits"):
+        assert "import decamp" not in (text := (TOOLS / f"{name}.py").read_text())
+        assert "from decamp" not in text
