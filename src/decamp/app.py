@@ -103,15 +103,15 @@ def check(place: Place, plan: Plan, given: Mapping[str, Survey | None], *, repor
 
 def plan_undo(place: Place, run: str) -> Plan:
     """The plan that takes back what a run made."""
+    run = _over(place, run, "undone")
     with place.runs() as runs:
-        run = _over(runs, run, "undone")
         return undo(runs.plan(run), _entries(runs), run)
 
 
 def plan_confirm(place: Place, run: str) -> Plan:
     """The plan that deletes in the old cloud what a run has copied and verified."""
+    run = _over(place, run, "confirmed")
     with place.runs() as runs:
-        run = _over(runs, run, "confirmed")
         return confirm(runs.plan(run), _entries(runs), run)
 
 
@@ -149,9 +149,17 @@ def work(place: Place, stop: threading.Event) -> None:
 
 
 def cancel(place: Place, run: str) -> RunState:
-    """Ask a run to stop at the next safe point. Raises Refused where it is over."""
+    """Ask a run to stop at the next safe point. Where nobody lives who would hear that, what a crash left is journaled, and it is over.
+
+    Raises Refused where it is over already.
+    """
     with place.runs() as runs:
-        return runs.cancel(runs.resolve(run))
+        run = runs.resolve(run)
+        state = runs.cancel(run)
+    if state is not RunState.INTERRUPTED:
+        return state
+    with place.engine() as engine:
+        return engine.settle(run).state
 
 
 def list_runs(place: Place) -> tuple[RunSummary, ...]:
@@ -171,13 +179,18 @@ def watch(place: Place, run: str, on_event: OnEvent) -> RunReport:
         return runs.watch(runs.resolve(run), on_event)
 
 
-def _over(runs: Runs, run: str, verb: str) -> str:
-    run = runs.resolve(run)
-    report = runs.report(run)
+def _over(place: Place, run: str, verb: str) -> str:
+    """The run's id, once it is known what each of its attempts left behind."""
+    with place.runs() as runs:
+        report = runs.report(run)
+        run, unsettled = report.id, runs.unsettled(report.id)
     if report.goal["verb"] in {"undo", "confirm"}:
         raise BadInput(f"run {run} is itself a run of `decamp {report.goal['verb']}`: it cannot be {verb}")
     if report.state in {RunState.RUNNING, RunState.INTERRUPTED}:
         raise Refused(f"run {run} is {report.state}: resume it, or cancel it and wait; then it can be {verb}")
+    if unsettled:
+        with place.engine() as engine:
+            engine.settle(run)
     return run
 
 
