@@ -1,0 +1,249 @@
+"""Bytes on their way from cloud to cloud, and the servers that hang on them: what a crash, an error or a full host leaves behind."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import tracemalloc
+from collections.abc import Iterator
+
+import pytest
+from contract import Ground, ground, moved_group, moved_network
+from contract_servers import MIB, act_on_volume, boot, data_volume, image, moved_port, stop, volume
+from test_kinds_contract import Crash, dying_after
+
+from decamp.copy.stream import digests_of
+from decamp.lab import Lab
+from decamp.model.effects import Attempt
+from decamp.model.errors import Failed, Refused
+from decamp.model.plan import Action, Verb
+from decamp.model.refs import Ref
+from decamp.model.survey import Resource
+from decamp.resources import KINDS, image_data, server, server_snapshot, server_verbs
+from decamp.resources import volume as volumes
+from decamp.resources.kind import Passage
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(scope="module")
+def here(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    with ground(lab.folder / "clouds.yaml", tmp_path_factory.mktemp("tenants"), "tenant") as tenant:
+        yield tenant
+
+
+@pytest.fixture(scope="module")
+def root(here: Ground) -> bytes:
+    """What is on the root disks of the servers here."""
+    return secrets.token_bytes(4 * MIB)
+
+
+@pytest.fixture(scope="module")
+def stopped(here: Ground, root: bytes) -> str:
+    base = image(here.tenant, root, hw_firmware_type="uefi", min_disk=1)
+    made = boot(here, imageRef=base, networks="none")
+    stop(here, made)
+    return made
+
+
+def snapshot_of(server_id: str) -> Resource:
+    """As a plan asks for it."""
+    return Resource(kind=server_snapshot.NAME, id=server_id, name="web", spec={"server": ["server", server_id]})
+
+
+def sha512(data: bytes) -> str:
+    return hashlib.sha512(data).hexdigest()
+
+
+def left_behind(passage: Passage) -> list[str]:
+    """Images that were only on the way."""
+    old = [f"old: {one['name']}" for one in image_data.with_name(passage.old, passage.mark)]
+    return old + [f"new: {one['name']}" for one in image_data.with_name(passage.new, passage.mark)]
+
+
+def test_a_snapshot_has_the_bytes_of_the_root_disk_and_the_properties_that_it_boots_with(here: Ground, stopped: str, root: bytes) -> None:
+    passage = here.passage(server_snapshot.NAME)
+    copy = server_snapshot.create(passage, snapshot_of(stopped))
+    there = image_data.got(here.new, copy)
+    assert there is not None
+    assert there["os_hash_value"] == sha512(root)
+    assert there["hw_firmware_type"] == "uefi"
+    assert "base_image_ref" not in there
+    assert server_snapshot.verify(passage, snapshot_of(stopped), copy) == ()
+    assert left_behind(passage) == []
+
+
+def test_a_running_server_is_no_source_for_a_snapshot(here: Ground) -> None:
+    running = boot(here, imageRef=image(here.tenant, b"x" * MIB), networks="none")
+    passage = here.passage(server_snapshot.NAME)
+    with pytest.raises(Refused, match="is ACTIVE: stop it"):
+        server_snapshot.create(passage, snapshot_of(running))
+    assert left_behind(passage) == []
+
+
+def test_a_server_that_boots_from_a_volume_is_no_source_for_a_snapshot(here: Ground) -> None:
+    boot_volume = volume(here.tenant, image_id=image(here.tenant, b"x" * MIB))
+    disk = {"uuid": boot_volume, "source_type": "volume", "destination_type": "volume", "boot_index": 0, "delete_on_termination": True}
+    booted = boot(here, networks="none", block_device_mapping_v2=[disk])
+    stop(here, booted)
+    with pytest.raises(Refused, match="boots from a volume"):
+        server_snapshot.create(here.passage(server_snapshot.NAME), snapshot_of(booted))
+
+
+@pytest.mark.parametrize("write", range(1, 6))
+def test_a_snapshot_that_a_crash_cut_short_is_taken_up_and_leaves_one_image(here: Ground, stopped: str, root: bytes, write: int) -> None:
+    passage, wanted = here.passage(server_snapshot.NAME), snapshot_of(stopped)
+    with dying_after(write), pytest.raises(Crash):
+        server_snapshot.create(passage, wanted)
+    copy = server_snapshot.find(passage, wanted) or server_snapshot.create(passage, wanted)
+    there = image_data.got(here.new, copy)
+    assert there is not None
+    assert there["os_hash_value"] == sha512(root)
+    assert [one["id"] for one in image_data.with_tag(here.new, passage.mark)] == [copy]
+    assert left_behind(passage) == []
+
+
+def test_a_volume_arrives_with_its_bytes_and_leaves_nothing_on_the_way(here: Ground) -> None:
+    data = secrets.token_bytes(3 * MIB)
+    source = data_volume(here, data)
+    passage, resource = here.passage("volume"), here.read("volume", source)
+    copy = volumes.create(passage, resource)
+    assert left_behind(passage) == []
+    request = {"image_name": "to look at", "disk_format": "raw", "container_format": "bare"}
+    upload = act_on_volume(here.new.connection, copy, "os-volume_upload_image", request)["os-volume_upload_image"]["image_id"]
+    image_data.wait_active(here.new, upload, timeout_seconds=300, cancelled=lambda: False)
+    whole = hashlib.sha512(data)
+    for _ in range(1024 - len(data) // MIB):
+        whole.update(bytes(MIB))
+    assert digests_of(image_data.read_bytes(here.new, upload), ["sha512"]).digests == {"sha512": whole.hexdigest()}
+
+
+def test_a_volume_can_be_made_fresh_from_an_image_that_is_there_already(here: Ground) -> None:
+    base = image(here.tenant, secrets.token_bytes(MIB), hw_disk_bus="scsi")
+    here.move("image", base)
+    resource = here.read("volume", volume(here.tenant, image_id=base))
+    fresh = Resource(kind="volume", id=resource.id, name=resource.name, spec={**resource.spec, "image": ["image", base]})
+    passage = here.passage("volume")
+    copy = volumes.create(passage, fresh)
+    assert volumes.verify(passage, fresh, copy) == ()
+    there = volumes.read(here.new, copy)
+    assert there is not None
+    assert there.spec["image_metadata"]["image_id"] == here.ids[Ref("image", base)]
+    assert there.spec["bootable"] is True
+
+
+def test_a_volume_of_a_running_server_is_not_read(here: Ground) -> None:
+    used = volume(here.tenant)
+    base = image(here.tenant, b"x" * MIB)
+    disks = [
+        {"uuid": base, "source_type": "image", "destination_type": "local", "boot_index": 0, "delete_on_termination": True},
+        {"uuid": used, "source_type": "volume", "destination_type": "volume", "boot_index": -1},
+    ]
+    boot(here, imageRef=base, networks="none", block_device_mapping_v2=disks)
+    with pytest.raises(Refused, match="is ACTIVE: stop it"):
+        volumes.create(here.passage("volume"), here.read("volume", used))
+
+
+def test_memory_does_not_grow_with_the_image(here: Ground) -> None:
+    def peak_bytes(size_mib: int) -> int:
+        resource = here.read("image", image(here.tenant, secrets.token_bytes(size_mib * MIB)))
+        passage = here.passage("image")
+        tracemalloc.start()
+        KINDS["image"].create(passage, resource)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    small, large = peak_bytes(8), peak_bytes(128)
+    assert large < small + 8 * MIB
+    assert large < 32 * MIB
+
+
+def test_an_image_is_copied_no_further_once_the_run_is_cancelled(here: Ground) -> None:
+    resource = here.read("image", image(here.tenant, secrets.token_bytes(16 * MIB)))
+    passage = here.passage("image")
+    passed: list[int] = []
+    cancelled = Passage(
+        old=passage.old,
+        new=passage.new,
+        ids=passage.ids,
+        mark=passage.mark,
+        progress=lambda done, total: passed.append(done),
+        cancelled=lambda: bool(passed),
+    )
+    with pytest.raises(Failed, match="cancelled"):
+        KINDS["image"].create(cancelled, resource)
+    assert KINDS["image"].find(passage, resource) is None
+    assert list(image_data.with_tag(here.new, passage.mark)) == []
+
+
+@pytest.fixture(scope="module")
+def with_volume(here: Ground) -> Resource:
+    """A server in the old cloud whose volume goes with it, and all that its copy needs moved."""
+    base, data = image(here.tenant, b"y" * MIB), volume(here.tenant)
+    network, _ = moved_network(here, "10.90.0.0/24")
+    port = moved_port(here, network, moved_group(here))
+    disks = [
+        {"uuid": base, "source_type": "image", "destination_type": "local", "boot_index": 0, "delete_on_termination": True},
+        {"uuid": data, "source_type": "volume", "destination_type": "volume", "boot_index": -1, "delete_on_termination": True},
+    ]
+    made = boot(here, imageRef=base, networks=[{"port": port}], block_device_mapping_v2=disks)
+    stop(here, made)
+    here.move("image", base)
+    here.move("volume", data)
+    return here.read("server", made)
+
+
+def test_a_boot_that_fails_takes_no_volume_along_and_is_cleaned_up(here: Ground, with_volume: Resource) -> None:
+    giant = here.new_admin.compute.create_flavor(name=f"giant-{secrets.token_hex(4)}", vcpus=1, ram=4 * 1024 * 1024, disk=1)
+    flavor, data = Ref(*with_volume.spec["flavor"]), Ref(*with_volume.spec["volumes"][0]["volume"])
+    fitting, passage = here.ids[flavor], here.passage("server")
+    try:
+        here.ids[flavor] = giant.id
+        with pytest.raises(Failed, match="is in ERROR: No valid host"):
+            server.create(passage, with_volume)
+        assert server.find(passage, with_volume) is None
+    finally:
+        here.ids[flavor] = fitting
+        here.new_admin.compute.delete_flavor(giant)
+    there = volumes.read(here.new, here.ids[data])
+    assert there is not None
+    assert there.info["status"] == "available"
+    copy = server.create(passage, with_volume)
+    assert server.verify(passage, with_volume, copy) == ()
+    assert server.find(passage, with_volume) == copy
+    assert here.new.connection.compute.get_server(copy).status == "SHUTOFF"
+
+
+def test_the_old_server_is_stopped_locked_and_brought_back(here: Ground) -> None:
+    running = boot(here, imageRef=image(here.tenant, b"z" * MIB), networks="none")
+    performers = server_verbs.performers(here.old)
+    attempt = Attempt(run="3f2a9c0d-1", mark="", ids={}, facts={}, progress=lambda done, total: None, cancelled=lambda: False)
+
+    def perform(verb: Verb, **args: str) -> dict[str, object]:
+        action = Action(id=f"{verb}/server/{running}", verb=verb, target=Ref("server", running), args=args)
+        performer = performers[verb]
+        fingerprint = performer.fingerprint(action)
+        assert performer.find(action, attempt) is None
+        outcome = performer.perform(action, attempt)
+        assert performer.verify(action, outcome, attempt) == ()
+        assert performer.find(action, attempt) is not None
+        assert performer.fingerprint(action) == fingerprint
+        return outcome.facts
+
+    assert perform(Verb.STOP_SERVER)["status"] == "ACTIVE"
+    assert perform(Verb.LOCK_SERVER)["locked"] is False
+    locked = here.tenant.compute.get(f"/servers/{running}", microversion="2.73").json()["server"]
+    assert locked["locked_reason"].startswith("moved by Decamp in run 3f2a9c0d-1")
+    perform(Verb.UNLOCK_SERVER)
+    perform(Verb.START_SERVER, status="ACTIVE")
+    assert here.tenant.compute.get_server(running).status == "ACTIVE"
+
+
+def test_a_locked_server_is_removed_when_it_is_confirmed(here: Ground) -> None:
+    done = boot(here, imageRef=image(here.tenant, b"z" * MIB), networks="none")
+    expects = here.read("server", done).fingerprint
+    stop(here, done)
+    here.tenant.compute.lock_server(done)
+    server.remove(here.old, done, expects)
+    assert server.read(here.old, done) is None
