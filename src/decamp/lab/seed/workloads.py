@@ -19,7 +19,9 @@ from decamp.lab.seed.blueprint import Nic, Rule, SecurityGroup, Server, Tenant, 
 from decamp.model.errors import Failed
 
 LOOK_SECONDS = 0.5
-BUILD_SECONDS = 300.0
+SERVERS_LOOK_SECONDS = 2.0
+"""Listing servers makes Nova ask Neutron, which has enough to do while they boot."""
+BUILD_SECONDS = 600.0
 SETTLED = {"ACTIVE", "SHUTOFF"}
 Ids = dict[str, str]
 """Name -> id, of one kind in one project."""
@@ -234,7 +236,7 @@ def settle(lab: Lab, connection: Connection, tenant: Tenant, host_of: Callable[[
         note(f"{len(ready)} of {len(wanted)} up")
         return len(ready) == len(wanted)
 
-    _wait(f"the servers of {tenant.name} to come up", all_up)
+    _wait(f"the servers of {tenant.name} to come up", all_up, every=SERVERS_LOOK_SECONDS)
     for server in connection.compute.servers():
         blueprint = wanted.get(server.metadata.get("asset", ""))
         if blueprint is None:
@@ -245,7 +247,7 @@ def settle(lab: Lab, connection: Connection, tenant: Tenant, host_of: Callable[[
             connection.compute.stop_server(server)
         if blueprint.floating:
             _ensure_floating_ip(connection, server.id, blueprint)
-    _wait(f"the servers of {tenant.name} to stop", lambda: _stopped(connection, wanted))
+    _wait(f"the servers of {tenant.name} to stop", lambda: _stopped(connection, wanted), every=SERVERS_LOOK_SECONDS)
 
 
 def _ensure_floating_ip(connection: Connection, server_id: str, server: Server) -> None:
@@ -284,9 +286,9 @@ def _gone(cinder: Any, id: str) -> bool:
     return all(volume.id != id for volume in cinder.volumes(details=False))
 
 
-def _wait(what: str, holds: Callable[[], bool], seconds: float = BUILD_SECONDS) -> None:
+def _wait(what: str, holds: Callable[[], bool], *, every: float = LOOK_SECONDS, seconds: float = BUILD_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
             raise Failed(f"Waited {seconds:.0f} s in vain for {what}.")
-        time.sleep(LOOK_SECONDS)
+        time.sleep(every)
