@@ -6,7 +6,7 @@ from typing import Any
 
 from decamp.clouds import Cloud
 from decamp.hosts import api
-from decamp.hosts.reading import read_service, show_server
+from decamp.hosts.reading import HOST, TASK, read_service, show_server
 from decamp.hosts.waiting import TooLate, wait
 from decamp.model.effects import Attempt, Outcome
 from decamp.model.errors import BadInput, Bug, Failed, Refused
@@ -86,13 +86,13 @@ class Canary:
             if server is None or server["status"] == "ERROR":
                 fault = (server or {}).get("fault", {}).get("message", "Nova gives no reason")
                 raise Failed(f"server {id} became {server['status'] if server else 'deleted'}: {fault}.")
-            return server if server["status"] == "ACTIVE" and server["OS-EXT-STS:task_state"] is None else None
+            return server if server["status"] == "ACTIVE" and server[TASK] is None else None
 
         server = wait(
             look, f"the canary on {host} to become ACTIVE", seconds=self._policy.join_timeout_seconds, cancelled=attempt.cancelled
         )
-        if server["OS-EXT-SRV-ATTR:host"] != host:
-            raise Failed(f"server {id} became ACTIVE on {server['OS-EXT-SRV-ATTR:host']}, not on {host}.")
+        if server[HOST] != host:
+            raise Failed(f"server {id} became ACTIVE on {server[HOST]}, not on {host}.")
 
     def _delete(self, id: str) -> None:
         api.call(self._new, "compute", "DELETE", f"/servers/{id}", missing=True)

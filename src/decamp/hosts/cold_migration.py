@@ -6,11 +6,11 @@ from typing import Any
 
 from decamp.clouds import Cloud
 from decamp.hosts import api, migrations
-from decamp.hosts.migrations import Stage
-from decamp.hosts.reading import read_server, show_server
+from decamp.hosts.migrations import Stage, watched
+from decamp.hosts.reading import HOST, TASK, read_server, show_server
 from decamp.hosts.waiting import wait
 from decamp.model.effects import Attempt, Outcome
-from decamp.model.errors import Changed, Failed
+from decamp.model.errors import Failed
 from decamp.model.plan import Action
 from decamp.model.policy import Policy
 
@@ -18,7 +18,6 @@ Json = dict[str, Any]
 
 AIMED = "2.56"
 """Compute API: from here on a cold migration may name its target."""
-HOST, TASK = "OS-EXT-SRV-ATTR:host", "OS-EXT-STS:task_state"
 MOVED = "VERIFY_RESIZE"
 
 
@@ -71,7 +70,7 @@ class ColdMigrate:
 
         def look(wanted: set[Stage]) -> Json | None:
             record = migrations.between(migrations.of_server(self._old, server_id), source, target, after=after)
-            server = _there(self._old, server_id)
+            server = watched(self._old, server_id)
             broken = record is not None and migrations.stage(record) is Stage.BROKEN
             if (broken and server[TASK] is None) or server["status"] == "ERROR":
                 why = (
@@ -109,10 +108,3 @@ def _missing(server: Json, record: Json | None, target: str) -> list[str]:
         )
         if not holds
     ]
-
-
-def _there(cloud: Cloud, id: str) -> Json:
-    server = show_server(cloud, id)
-    if server is None:
-        raise Changed(f"{cloud.name}: server {id} was deleted while it was migrated")
-    return server

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decamp.clouds import Cloud
 from decamp.hosts import migrations, placement
 from decamp.hosts.migrations import Stage
-from decamp.hosts.reading import Service, list_servers, read_service, show_server
+from decamp.hosts.reading import HOST, TASK, Service, list_servers, read_service, show_server
 from decamp.hosts.waiting import TooLate, wait
 from decamp.model.effects import Attempt, Outcome
 from decamp.model.errors import Changed, Failed
@@ -56,7 +56,7 @@ def what_is_left(cloud: Cloud, service: Service) -> tuple[str, ...]:
 
 
 def _servers(cloud: Cloud, host: str) -> list[str]:
-    there = {server["id"]: server for server in list_servers(cloud, host=host) if server["OS-EXT-SRV-ATTR:host"] == host}
+    there = {server["id"]: server for server in list_servers(cloud, host=host) if server[HOST] == host}
     return [f"server {server_id} ({server['name']}) is on it, {server['status']}" for server_id, server in sorted(there.items())]
 
 
@@ -67,7 +67,7 @@ def _migrations(cloud: Cloud, host: str) -> list[str]:
         if stage is Stage.QUEUED:
             # a record stays like this where the conductor died: the server's task state tells whether anybody works on it
             server = show_server(cloud, record["instance_uuid"])
-            if server is None or server["OS-EXT-STS:task_state"] is None:
+            if server is None or server[TASK] is None:
                 continue
         if stage in {Stage.QUEUED, Stage.UNDER_WAY, Stage.UNCONFIRMED}:
             way = f"{record['source_compute']} to {record.get('dest_compute')}"

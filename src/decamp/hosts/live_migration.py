@@ -6,18 +6,17 @@ from typing import Any
 
 from decamp.clouds import Cloud
 from decamp.hosts import api, migrations
-from decamp.hosts.migrations import Stage
-from decamp.hosts.reading import read_server, show_server
+from decamp.hosts.migrations import Stage, watched
+from decamp.hosts.reading import HOST, TASK, read_server, show_server
 from decamp.hosts.waiting import TooLate, wait
 from decamp.model.effects import Attempt, Outcome
-from decamp.model.errors import Changed, Failed
+from decamp.model.errors import Failed
 from decamp.model.plan import Action
 from decamp.model.policy import Policy
 
 Json = dict[str, Any]
 
 ACT = "live-migration"
-HOST, TASK = "OS-EXT-SRV-ATTR:host", "OS-EXT-STS:task_state"
 
 
 class LiveMigrate:
@@ -66,7 +65,7 @@ class LiveMigrate:
             nonlocal moved, last
             # the record first: a server that is looked at after it was completed must have arrived
             record = migrations.between(migrations.of_server(self._old, server_id), source, target, after=after)
-            server = _there(self._old, server_id)
+            server = watched(self._old, server_id)
             if record and migrations.stage(record) is Stage.BROKEN and server[TASK] is None:
                 why = migrations.reason(self._old, server_id, ACT) or "Nova gives no reason"
                 raise Failed(
@@ -122,10 +121,3 @@ def _missing(server: Json, record: Json | None, target: str) -> list[str]:
         )
         if not holds
     ]
-
-
-def _there(cloud: Cloud, id: str) -> Json:
-    server = show_server(cloud, id)
-    if server is None:
-        raise Changed(f"{cloud.name}: server {id} was deleted while it was migrated")
-    return server

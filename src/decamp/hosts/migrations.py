@@ -7,6 +7,8 @@ from typing import Any
 
 from decamp.clouds import Cloud
 from decamp.hosts import api
+from decamp.hosts.reading import show_server
+from decamp.model.errors import Changed
 
 Json = dict[str, Any]
 
@@ -71,6 +73,14 @@ def of_host(cloud: Cloud, host: str) -> list[Json]:
     """Records from or to exactly that host."""
     records = api.pages(cloud, "compute", "/os-migrations", "migrations", marker="uuid", host=host)
     return [record for record in records if host in {record["source_compute"], record.get("dest_compute")}]
+
+
+def watched(cloud: Cloud, server: str) -> Json:
+    """The server, while it is migrated. Raises Changed where it is gone."""
+    there = show_server(cloud, server)
+    if there is None:
+        raise Changed(f"{cloud.name}: server {server} was deleted while it was migrated")
+    return there
 
 
 def reason(cloud: Cloud, server: str, act: str) -> str:

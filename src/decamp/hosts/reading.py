@@ -18,6 +18,9 @@ from decamp.model.survey import Group, Host, Server
 
 Json = dict[str, Any]
 
+HOST, TASK = "OS-EXT-SRV-ATTR:host", "OS-EXT-STS:task_state"
+"""Attributes of a server: where it is (shown to admins), and what Nova does with it."""
+
 OLDEST = "2.53"
 """Compute API of OpenStack Pike: from here on servers carry their flavor's specs, and hypervisors the ids of their resource providers."""
 ZONE_ASKED_FOR = "2.96"
@@ -82,7 +85,7 @@ def read_server(cloud: Cloud, id: str) -> Server | None:
     server = show_server(cloud, id)
     if server is None:
         return None
-    host = server.get("OS-EXT-SRV-ATTR:host")
+    host = server.get(HOST)
     allocations = held_by(cloud, id) if host else {}
     return _server(server, allocations=allocations or pinning.flavor_allocations(server), host=host)
 
@@ -187,7 +190,7 @@ def _as_admin(
             _server(
                 server,
                 allocations=held.get(server["id"]) or pinning.flavor_allocations(server),
-                host=server.get("OS-EXT-SRV-ATTR:host"),
+                host=server.get(HOST),
                 image=read.image_of(server),
                 vnic_types=(read.vnic_types or {}).get(server["id"], frozenset()),
                 group=group_of.get(server["id"]),
