@@ -93,6 +93,10 @@ class Runs:
         """Ask the run to stop. RUNNING: its workers will; INTERRUPTED: there are none (`Engine.settle`). Raises Refused if it is over."""
         return journal.ask_cancel(self._there(), self.resolve(run))
 
+    def unsettled(self, run: str) -> tuple[str, ...]:
+        """Ids of its actions of which nobody knows whether an attempt left something behind (`Engine.settle` finds out)."""
+        return journal.unsettled(self._there(), self.resolve(run))
+
     def watch(self, run: str, on_event: Callable[[ActionReport], None] | None = None, until: Callable[[], bool] | None = None) -> RunReport:
         """Tell every change of an action until the run is not running any more, or `until` says so; what it then is."""
         database, run = self._there(), self.resolve(run)
