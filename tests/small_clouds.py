@@ -102,6 +102,22 @@ def with_action(plan: Plan, id: str, **changes: Any) -> Plan:
     return msgspec.structs.replace(plan, actions=actions).sealed()
 
 
+def making(resource: Resource, *after: str, verb: Verb = Verb.CREATE, **fields: Any) -> Action:
+    args = {"resource": msgspec.to_builtins(resource), "manner": "recreate"}
+    if verb is Verb.ADOPT:
+        args |= {"id": "new", "because": "exists"}
+    fields = {
+        "id": f"{verb}/{resource.kind}/{resource.id}",
+        "verb": verb,
+        "target": resource.ref,
+        "args": args,
+        "after": after,
+        "expects": resource.fingerprint,
+        **fields,
+    }
+    return Action(**fields)
+
+
 def machine(name: str, number: int, **fields: Any) -> Machine:
     addresses = {"pm_addr": f"192.0.2.{number}", "macs": (f"52:54:00:00:00:{number:02x}",)}
     return Machine(**{"name": name, "pm_type": "ipmi", "cpu": 8, "memory_mib": 8192, "disk_gib": 100, **addresses, **fields})

@@ -1,31 +1,13 @@
-import msgspec
-
-from decamp.model.plan import Action, MoveGoal, Verb
+from decamp.model.plan import MoveGoal, Verb
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.planning.replay import Rule
-from small_clouds import broken, by_hand, survey
+from small_clouds import broken, by_hand, making, survey
 
 NETWORK = Resource(kind="network", id="n", fingerprint="fn")
 SUBNET = Resource(kind="subnet", id="s", needs=(NETWORK.ref,), fingerprint="fs")
 OLD = survey(resources=(NETWORK, SUBNET))
 GOAL = MoveGoal(project="p")
-
-
-def making(resource: Resource, *after: str, verb: Verb = Verb.CREATE, **fields: object) -> Action:
-    args = {"resource": msgspec.to_builtins(resource), "manner": "recreate"}
-    if verb is Verb.ADOPT:
-        args |= {"id": "new", "because": "exists"}
-    fields = {
-        "id": f"{verb}/{resource.kind}/{resource.id}",
-        "verb": verb,
-        "target": resource.ref,
-        "args": args,
-        "after": after,
-        "expects": resource.fingerprint,
-        **fields,
-    }
-    return Action(**fields)
 
 
 def test_what_is_needed_is_there_first_made_or_adopted():
