@@ -73,8 +73,11 @@ def plan_vacate(place: Place, goal: VacateGoal, *, old: Survey | None, report: R
     return _proved(plan, {"old": old}, policy)
 
 
-def plan_expand(place: Place, *, hosts: tuple[str, ...], old: Survey | None, undercloud: Survey | None, report: Report) -> Plan:
+def plan_expand(
+    place: Place, *, hosts: tuple[str, ...], old: Survey | None, new: Survey | None, undercloud: Survey | None, report: Report
+) -> Plan:
     old = old or survey(place, "old", project=None, report=report)
+    new = new or survey(place, "new", project=None, report=report)
     undercloud = undercloud or survey(place, "undercloud", project=None, report=report)
     settings = place.settings.expand
     plan = expand(
@@ -85,9 +88,10 @@ def plan_expand(place: Place, *, hosts: tuple[str, ...], old: Survey | None, und
         stack=settings.stack,
         parameter=settings.count_parameter,
         canary=settings.canary.model_dump() if settings.canary else None,
-        made_from={"old": sha256(old), "undercloud": sha256(undercloud)},
+        made_from={"old": sha256(old), "new": sha256(new), "undercloud": sha256(undercloud)},
+        new=new,
     )
-    return _proved(plan, {"old": old, "undercloud": undercloud})
+    return _proved(plan, {"old": old, "new": new, "undercloud": undercloud})
 
 
 def check(place: Place, plan: Plan, given: Mapping[str, Survey | None], *, report: Report) -> tuple[Violation, ...]:

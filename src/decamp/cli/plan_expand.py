@@ -17,6 +17,7 @@ class PlanExpand(PlanLister):
         parser = super().get_parser(prog_name)
         parser.add_argument("--host", action="append", required=True, metavar="H", help="machine to take, by name; repeat for several")
         survey_option(parser, "--old", "old")
+        survey_option(parser, "--new", "new")
         survey_option(parser, "--undercloud", "undercloud")
         return parser
 
@@ -26,6 +27,7 @@ class PlanExpand(PlanLister):
                 self.place,
                 hosts=tuple(parsed_args.host),
                 old=read_survey(parsed_args.old),
+                new=read_survey(parsed_args.new),
                 undercloud=read_survey(parsed_args.undercloud),
                 report=report,
             )

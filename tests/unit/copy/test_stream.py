@@ -12,6 +12,7 @@ from decamp.copy.stream import CHUNK_BYTES, Body, Receipt, digests_of, transfer
 from decamp.model.errors import BadInput, Failed, Unreachable
 
 BYTES = bytes(range(256)) * 40
+SIZE_BYTES = len(BYTES)
 
 
 def chunks_of(data: bytes, size: int = 1000) -> Iterator[bytes]:
@@ -20,7 +21,7 @@ def chunks_of(data: bytes, size: int = 1000) -> Iterator[bytes]:
 
 
 def copy(
-    chunks, sink, *, size_bytes=len(BYTES), algorithms=("sha512",), progress=lambda done, total: None, cancelled=lambda: False
+    chunks, sink, *, size_bytes=SIZE_BYTES, algorithms=("sha512",), progress=lambda done, total: None, cancelled=lambda: False
 ) -> Receipt:
     return transfer(chunks, sink, size_bytes=size_bytes, algorithms=algorithms, progress=progress, cancelled=cancelled)
 
