@@ -10,7 +10,7 @@ from decamp.bootstrap import ROLES, Place
 from decamp.model.documents import sha256
 from decamp.model.errors import BadInput, Bug, Refused
 from decamp.model.ledger import Entry
-from decamp.model.plan import ExpandGoal, MoveGoal, Plan, VacateGoal
+from decamp.model.plan import ExpandGoal, MoveGoal, Plan, VacateGoal, Verb
 from decamp.model.policy import Policy
 from decamp.model.run import ActionReport, RunReport, RunState, RunSummary
 from decamp.model.survey import Survey
@@ -130,6 +130,12 @@ def apply(
         raise Refused(
             f"Plan {plan.id} leaves out {len(plan.refusals)} things that it was asked for (`decamp show` lists them): "
             "change what stands in their way and plan again, or apply the rest with --allow-refusals"
+        )
+    stops = any(action.verb is Verb.STOP_COMPUTE for action in plan.actions)
+    if stops and not place.settings.stop_compute and not place.settings.expand.instackenv:
+        raise Refused(
+            "Nothing says how nova-compute is to be stopped on a host that is free: set stop_compute.command in decamp.yaml, "
+            "or expand.instackenv, whose machines can be powered off through their BMC"
         )
     with place.engine() as engine:
         run = engine.begin(plan, concurrency=concurrency or place.settings.the_policy.concurrency)

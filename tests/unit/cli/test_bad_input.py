@@ -160,3 +160,9 @@ def test_listings_are_json_when_asked(folder: Folder, survey: Path, verb: tuple[
     folder.run("plan", "vacate", "--survey", survey.name, "-o", "plan.json", status=0)
     folder.run(*verb, "-f", "json", status=0)
     assert isinstance(json.loads(folder.stdout), list)
+
+
+def test_no_host_is_touched_where_nothing_says_how_to_stop_it(folder: Folder, survey: Path) -> None:
+    folder.run("plan", "vacate", "--survey", survey.name, "--host", "a", "-o", "plan.json", status=0)
+    assert "stop_compute.command" in folder.run("apply", "--yes", "plan.json", status=3)
+    assert not (folder.path / "state").exists()
