@@ -62,6 +62,7 @@ class Engine:
         self._active = 0
         self._broken: Exception | None = None
         self._plans: dict[str, Plan] = {}
+        self._actions: dict[str, dict[str, Action]] = {}
         self._durable: Durable | None = None
         self._heart: Heart | None = None
         self._worker = workers.this_process()
@@ -143,9 +144,8 @@ class Engine:
         """
         run = self.runs.resolve(run)
         number = journal.begin_settling(self._database, run, self._worker)
-        actions = {action.id: action for action in self._plan(run).actions}
         for half_done in journal.unsettled(self._database, run):
-            perform_action(self._office, self._job(run, number, actions[half_done], settle=True))
+            perform_action(self._office, self._job(run, number, self._action(run, half_done), settle=True))
         journal.set_aside(self._database, run, number, None, ActionState.CANCELLED)
         journal.end_run(self._database, run, number)
         return self.runs.report(run)
@@ -219,7 +219,7 @@ class Engine:
 
     def _act(self, run: str, round: int, id: str) -> str:
         """The workflow that performs one action."""
-        action = next(action for action in self._plan(run).actions if action.id == id)
+        action = self._action(run, id)
         return str(DBOS.run_step({"name": "perform"}, lambda: perform_action(self._office, self._job(run, round, action)).value))
 
     def _look(self, run: str, round: int) -> dict[str, Any] | None:
@@ -316,6 +316,11 @@ class Engine:
         if run not in self._plans:
             self._plans[run] = self.runs.plan(run)
         return self._plans[run]
+
+    def _action(self, run: str, id: str) -> Action:
+        if run not in self._actions:
+            self._actions[run] = {action.id: action for action in self._plan(run).actions}
+        return self._actions[run][id]
 
     def _job(self, run: str, round: int, action: Action, *, settle: bool = False) -> Job:
         return Job(run=run, round=round, action=action, about=about_of(self._plan(run).goal), settle=settle)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -14,6 +14,9 @@ from decamp.model.plan import Action, Verb
 from decamp.model.refs import Ref
 from decamp.run import schema
 from decamp.run.database import Database, timestamp
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 _LEDGER = schema.ledger
 
@@ -33,8 +36,11 @@ class Ledger:
         with self._database.reading() as connection:
             return tuple(_entry(row) for row in connection.execute(query))
 
-    def ids(self, old: str, new: str) -> dict[Ref, str]:
-        """Old ref -> id in the new cloud, of every copy between these two clouds that is verified and not removed; the youngest counts."""
+    def ids(self, old: str, new: str, ref: Ref | None = None) -> dict[Ref, str]:
+        """Old ref -> id in the new cloud, of every copy between these two clouds that is verified and not removed; the youngest counts.
+
+        With `ref`: of that one only.
+        """
         if self._database is None:
             return {}
         query = (
@@ -43,18 +49,22 @@ class Ledger:
             .where(_LEDGER.c.new_id.is_not(None), _LEDGER.c.verified_at.is_not(None), _LEDGER.c.removed_at.is_(None))
             .order_by(_LEDGER.c.made_at)
         )
+        if ref is not None:
+            query = query.where(_LEDGER.c.kind == ref.kind, _LEDGER.c.ref == ref.id)
         with self._database.reading() as connection:
             return {Ref(row.kind, row.ref): row.new_id for row in connection.execute(query)}
 
-    def facts(self, runs: tuple[str, ...]) -> dict[str, Any]:
-        """Action id -> facts of its outcome, in these runs; a later run's count more."""
+    def facts(self, runs: tuple[str, ...], action: str | None = None) -> dict[str, Any]:
+        """Action id -> facts of its outcome, in these runs; a later run's count more. With `action`: of that one only."""
         if self._database is None:
             return {}
         facts: dict[str, Any] = {}
         with self._database.reading() as connection:
             for run in runs:
-                rows = connection.execute(sa.select(_LEDGER.c.action, _LEDGER.c.facts).where(_LEDGER.c.run == run))
-                facts.update({row.action: msgspec.json.decode(row.facts) for row in rows})
+                query = sa.select(_LEDGER.c.action, _LEDGER.c.facts).where(_LEDGER.c.run == run)
+                if action is not None:
+                    query = query.where(_LEDGER.c.action == action)
+                facts.update({row.action: msgspec.json.decode(row.facts) for row in connection.execute(query)})
         return facts
 
     def outcome(self, run: str, action: str) -> Outcome | None:
@@ -68,26 +78,36 @@ class Ledger:
         return Outcome(id=row.new_id, fingerprint=row.fingerprint, adopted=row.adopted, facts=msgspec.json.decode(row.facts))
 
 
-class LazyIds(Mapping[Ref, str]):
-    """The ids of a ledger, read when first asked for: most actions never do."""
+class Lookup(Mapping[Key, Value]):
+    """A mapping whose values are read one by one when asked for, and all at once only where somebody goes through them."""
 
-    def __init__(self, ledger: Ledger, old: str, new: str) -> None:
-        self._read = lambda: ledger.ids(old, new)
-        self._ids: dict[Ref, str] | None = None
+    def __init__(self, one: Callable[[Key], Value | None], every: Callable[[], dict[Key, Value]]) -> None:
+        self._one, self._every = one, every
+        self._known: dict[Key, Value] = {}
 
-    def _all(self) -> dict[Ref, str]:
-        if self._ids is None:
-            self._ids = self._read()
-        return self._ids
+    def __getitem__(self, key: Key) -> Value:
+        if key not in self._known:
+            value = self._one(key)
+            if value is None:
+                raise KeyError(key)
+            self._known[key] = value
+        return self._known[key]
 
-    def __getitem__(self, ref: Ref) -> str:
-        return self._all()[ref]
-
-    def __iter__(self):
-        return iter(self._all())
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._every())
 
     def __len__(self) -> int:
-        return len(self._all())
+        return len(self._every())
+
+
+def ids_between(ledger: Ledger, old: str, new: str) -> Mapping[Ref, str]:
+    """As `Ledger.ids`, for actions, of which each asks for a few."""
+    return Lookup(lambda ref: ledger.ids(old, new, ref).get(ref), lambda: ledger.ids(old, new))
+
+
+def facts_of(ledger: Ledger, runs: tuple[str, ...]) -> Mapping[str, Any]:
+    """As `Ledger.facts`."""
+    return Lookup(lambda action: ledger.facts(runs, action).get(action), lambda: ledger.facts(runs))
 
 
 def write_entry(database: Database, connection: sa.Connection, run: str, action: Action, outcome: Outcome, *, old: str, new: str) -> None:

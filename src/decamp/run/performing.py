@@ -19,7 +19,7 @@ from decamp.model.run import ActionState, error_kind
 from decamp.run import journal, locks, workers
 from decamp.run.database import Database
 from decamp.run.journal import ActionEnd, Claim, Fenced
-from decamp.run.ledger import LazyIds, Ledger
+from decamp.run.ledger import Ledger, facts_of, ids_between
 from decamp.run.patience import Patience
 
 LOCK_POLL_SECONDS = 0.5
@@ -288,8 +288,8 @@ class _Execution:
         return Attempt(
             run=job.run,
             mark=mark_of(job.run, job.action.id),
-            ids=LazyIds(ledger, office.old, office.new),
-            facts=_LazyFacts(lambda: ledger.facts(runs)),
+            ids=ids_between(ledger, office.old, office.new),
+            facts=facts_of(ledger, runs),
             progress=self._progress,
             cancelled=self._cancelled,
         )
@@ -310,25 +310,3 @@ class _Told(Exception):
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
         self.error = error
-
-
-class _LazyFacts(Mapping[str, Any]):
-    """Facts of earlier actions, read when first asked for."""
-
-    def __init__(self, read: Callable[[], dict[str, Any]]) -> None:
-        self._read = read
-        self._facts: dict[str, Any] | None = None
-
-    def _all(self) -> dict[str, Any]:
-        if self._facts is None:
-            self._facts = self._read()
-        return self._facts
-
-    def __getitem__(self, action: str) -> Any:
-        return self._all()[action]
-
-    def __iter__(self):
-        return iter(self._all())
-
-    def __len__(self) -> int:
-        return len(self._all())
