@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ class Ground:
     project: str
     """In the old cloud."""
     ids: dict[Ref, str] = field(default_factory=dict)
+    later: ExitStack = field(default_factory=ExitStack)
+    """Deletes what belongs to no project."""
 
     def acting(self, kind: str) -> Cloud:
         """In the new cloud."""
@@ -69,6 +71,8 @@ class Ground:
         """Copied, and known from now on."""
         resource = self.read(kind, id)
         self.ids[resource.ref] = KINDS[kind].create(self.passage(kind), resource)
+        if kind == "keypair":
+            self.later.callback(self.new.connection.compute.delete_keypair, self.ids[resource.ref])
         return self.ids[resource.ref]
 
 
@@ -120,6 +124,7 @@ def ground(clouds_file: Path, folder: Path, mode: str) -> Iterator[Ground]:
     try:
         yield here
     finally:
+        here.later.close()
         for name, tenant in tenants.items():
             _clear(admins[name], tenant)
 
@@ -206,7 +211,9 @@ def moved_group(here: Ground) -> str:
 
 
 def _make_project(here: Ground) -> str:
-    return here.admin.identity.create_project(name=fresh_name("project"), description="for the contract", tags=["blue", "green"]).id
+    made = here.admin.identity.create_project(name=fresh_name("project"), description="for the contract", tags=["blue", "green"]).id
+    here.later.callback(here.admin.identity.delete_project, made)
+    return made
 
 
 def _spoil_project(here: Ground, copy: str) -> str:
@@ -215,8 +222,10 @@ def _spoil_project(here: Ground, copy: str) -> str:
 
 
 def _make_keypair(here: Ground) -> str:
-    """Nova makes this one's private key too, where it still does that."""
-    return here.old.connection.compute.create_keypair(name=fresh_name("key"), public_key=PUBLIC_KEY).id
+    compute = here.old.connection.compute
+    made = compute.create_keypair(name=fresh_name("key"), public_key=PUBLIC_KEY).id
+    here.later.callback(compute.delete_keypair, made)
+    return made
 
 
 def _spoil_keypair(here: Ground, copy: str) -> str:
@@ -229,6 +238,7 @@ def _make_flavor(here: Ground) -> str:
     made = here.admin.compute.create_flavor(
         name=fresh_name("flavor"), vcpus=3, ram=768, disk=7, ephemeral=1, swap=256, is_public=False, description="for the contract"
     )
+    here.later.callback(here.admin.compute.delete_flavor, made.id)
     here.admin.compute.create_flavor_extra_specs(made, {"hw:cpu_policy": "shared", "trait:CUSTOM_GOLD": "required"})
     here.admin.compute.flavor_add_tenant_access(made, here.project)
     return made.id
