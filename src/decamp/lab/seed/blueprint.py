@@ -13,7 +13,8 @@ from decamp.model.errors import BadInput
 TENANT_NAMES = ("acme", "globex", "initech", "umbrella", "hooli", "stark", "wayne", "tyrell", "cyberdyne", "wonka", "soylent", "oscorp")
 EXCEPTIONAL = 1
 """Of every three tenants, the one at this index has no project in the new cloud: an operator has to bring it over."""
-MOST_SERVERS_IN_A_GROUP = 3
+MOST_SERVERS_IN_A_GROUP = 2
+"""With anti-affinity: as many as the new cloud has hosts at first, so that a tenant can move before the first machine does."""
 RESOLVERS = ("192.0.2.53", "192.0.2.54")
 
 
@@ -245,12 +246,12 @@ def _servers(dice: random.Random, name: str, front: str, back: str, in_new: bool
             [web_nic],
             "web",
             image=DEBIAN.name,
-            group="web",
+            group="web" if number <= MOST_SERVERS_IN_A_GROUP else None,
             floating=number == 1,
             tags=("web", "public"),
             user_data=_cloud_init(f"web-{number}.{name}.example", dice),
         )
-        for number in range(1, dice.randint(2, MOST_SERVERS_IN_A_GROUP) + 1)
+        for number in range(1, dice.randint(2, 3) + 1)
     ]
     database = server(
         "db",
