@@ -38,6 +38,9 @@ from decamp.lab.progress import Report, silent, step
 from decamp.lab.supervise import Supervisor
 from decamp.model.errors import BadInput, Failed
 
+SERVICE_STOP_SECONDS = 5.0
+"""Some wait a minute for requests that nobody makes any more; what they know is in the databases."""
+DATABASE_STOP_SECONDS = 120.0
 FRESH_REPORT_SECONDS = 60
 """A worker that reported within this counts as up: Nova's and Cinder's default service_down_time."""
 
@@ -72,7 +75,8 @@ def up(folder: Path, settings: Settings | None = None, *, restore: str | None = 
             )
         if not prepared.fits(lab):
             _prepare(lab, supervisor, report)
-        elif restore:
+            return lab
+        if restore:
             _stop_all(lab, supervisor, report)
             with step(report, f"Restore the kept state {restore}"):
                 prepared.restore(lab, restore)
@@ -177,8 +181,8 @@ def _stop_all(lab: Lab, supervisor: Supervisor, report: Report) -> None:
     if names:
         infrastructure = (databases.RABBITMQ, databases.PORT_MAPPER, databases.MARIADB)
         with step(report, "Stop the clouds"):
-            supervisor.stop(name for name in names if name not in infrastructure)
-            supervisor.stop(infrastructure)
+            supervisor.stop((name for name in names if name not in infrastructure), seconds=SERVICE_STOP_SECONDS)
+            supervisor.stop(infrastructure, seconds=DATABASE_STOP_SECONDS)
     mounts.unmount_all(lab.folder)
 
 

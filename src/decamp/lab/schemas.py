@@ -13,6 +13,7 @@ from pathlib import Path
 from decamp.lab.configuration import DATABASES, database_name, database_url
 from decamp.lab.databases import copy_database
 from decamp.lab.layout import CLOUDS, CloudName, Lab, Release, write_private
+from decamp.lab.processes import SERVICES
 from decamp.lab.progress import Report, step
 from decamp.model.errors import Failed
 
@@ -101,7 +102,7 @@ def _run(lab: Lab, venv: Path, command: list[str], secret: dict[str, str] | None
     if command[0] == "placement-manage":
         environment["OS_PLACEMENT_CONFIG_DIR"] = str(Path(command[2]).parent)
     environment |= {"PYTHONWARNINGS": "ignore", "PYTHONDONTWRITEBYTECODE": "1", **(secret or {})}
-    environment |= {"PYTHONPATH": f"{lab.folder}/plugins", "XDG_CACHE_HOME": str(lab.folder / "cache")}
+    environment |= {"PYTHONPATH": f"{SERVICES}:{lab.folder}/plugins", "XDG_CACHE_HOME": str(lab.folder / "cache")}
     done = subprocess.run(
         [str(venv / "bin" / command[0]), *command[1:]],
         env=environment,

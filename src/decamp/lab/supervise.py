@@ -107,7 +107,6 @@ class Supervisor:
     def is_running(self, name: str) -> bool:
         return self.pid(name) is not None
 
-
     def stop(self, names: Iterable[str], *, seconds: float = STOP_SECONDS) -> None:
         """End these processes and everything in their sessions: SIGTERM, then after `seconds` SIGKILL. Returns when all are gone."""
         records = [record for name in names if (record := self.record(name))]
