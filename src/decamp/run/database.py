@@ -148,6 +148,8 @@ def told(error: SQLAlchemyError | sqlite3.Error, where: str) -> Error:
         return BadInput(f"{where}: the credentials were not accepted")
     if code == "3D000" or ("database" in text and "does not exist" in text):
         return BadInput(f"{where}: there is no such database: create it first")
+    if isinstance(cause, sqlite3.Error):
+        return Failed(f"{where}: {text}")
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
     if lost or isinstance(error, OperationalError | PoolTimeout) or code[:2] in {"08", "57"}:
         return Unreachable(f"{where}: no answer: {text}")

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from dbos import DBOS, SetWorkflowID
-from dbos._error import DBOSNonExistentWorkflowError
 from sqlalchemy.exc import SQLAlchemyError
 
 from decamp.model.effects import Performer
@@ -151,12 +150,24 @@ class Engine:
         return self.runs.report(run)
 
     def _start(self, run: str, round: int) -> None:
-        queue = _queue(run)
         if self._durable is None:
-            self._launch(queues=[queue])
+            self._launch(queues=[_queue(run, round)])
         with self._database.telling():
-            DBOS.register_queue(queue, polling_interval_sec=QUEUE_POLL_SECONDS, on_conflict="always_update")
-            self._enqueue(f"{run}/{round}/walk/1", run, self._walk_workflow, run, round, 1, [])
+            self._enqueue_walk(run, round)
+            _delete_queue(run, round - 1)
+
+    def _enqueue_walk(self, run: str, round: int) -> None:
+        """The workflow of the round, if it is not there yet."""
+        DBOS.register_queue(_queue(run, round), polling_interval_sec=QUEUE_POLL_SECONDS, on_conflict="always_update")
+        self._enqueue("walk/1", run, round, self._walk_workflow, run, round, 1, [])
+
+    def _recover(self, worker: str) -> None:
+        """Put what a dead worker had not finished back into the queues; also a run that it began and did not get to enqueue."""
+        assert self._durable is not None  # noqa: S101 - the heart beats only while it is there
+        with self._database.telling():
+            self._durable.recover(worker)
+            for left in journal.left_by(self._database, worker):
+                self._enqueue_walk(*left)
 
     def _launch(self, queues: list[str] | None) -> None:
         if self._durable is not None:
@@ -173,7 +184,7 @@ class Engine:
         self._heart = Heart(
             self._database,
             self._worker.id,
-            recover=self._durable.recover,
+            recover=self._recover,
             taken_for_dead=lambda: self._break(
                 Failed(
                     f"this worker did not report for {workers.DEAD_AFTER_SECONDS:.0f} s and was taken for dead: its work was given back. "
@@ -184,10 +195,10 @@ class Engine:
         )
         self._heart.start()
 
-    def _enqueue(self, id: str, run: str, workflow: Callable[..., Any], *args: Any) -> None:
+    def _enqueue(self, id: str, run: str, round: int, workflow: Callable[..., Any], *args: Any) -> None:
         """Under an id that makes a second time do nothing."""
-        with SetWorkflowID(id):
-            DBOS.enqueue_workflow(_queue(run), workflow, *args)
+        with SetWorkflowID(f"{run}/{round}/{id}"):
+            DBOS.enqueue_workflow(_queue(run, round), workflow, *args)
 
     def _walk(self, run: str, round: int, leg: int, running: list[str]) -> str:
         """The workflow that walks a plan. Deterministic: whatever it learns, it learns in journaled steps."""
@@ -200,11 +211,11 @@ class Engine:
         cancelled, ends = bool(look["cancelled"]), 0
         while True:
             for action in [] if cancelled else walk.begin():
-                self._enqueue(f"{run}/{round}/{action}", run, self._act_workflow, run, round, action)
+                self._enqueue(action, run, round, self._act_workflow, run, round, action)
             if not walk.running:
                 break
             if ends >= LEG_ENDS:
-                self._enqueue(f"{run}/{round}/walk/{leg + 1}", run, self._walk_workflow, run, round, leg + 1, sorted(walk.running))
+                self._enqueue(f"walk/{leg + 1}", run, round, self._walk_workflow, run, round, leg + 1, sorted(walk.running))
                 return "handed over"
             woken = DBOS.run_step({"name": "await"}, self._await_ends, run, round, sorted(walk.running))
             if woken is None:
@@ -253,8 +264,7 @@ class Engine:
         state = journal.end_run(self._database, run, round)
         if state is None:
             return "stale"
-        with contextlib.suppress(DBOSNonExistentWorkflowError):
-            DBOS.delete_queue(_queue(run))
+        _delete_queue(run, round)
         return state.value
 
     def _guarded(self, workflow: Callable[..., str]) -> Callable[..., str]:
@@ -326,6 +336,11 @@ class Engine:
         return Job(run=run, round=round, action=action, about=about_of(self._plan(run).goal), settle=settle)
 
 
-def _queue(run: str) -> str:
-    """Each run has a queue: a worker that applies one run takes nothing from the others."""
-    return f"run-{run}"
+def _queue(run: str, round: int) -> str:
+    """Each round of a run has a queue: a worker that applies one run takes nothing from the others, nor from what is over."""
+    return f"run-{run}-{round}"
+
+
+def _delete_queue(run: str, round: int) -> None:
+    """Nobody takes from it any more."""
+    DBOS.delete_queue(_queue(run, round))

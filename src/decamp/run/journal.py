@@ -118,6 +118,17 @@ def current_round(database: Database, run: str) -> tuple[int, int, bool]:
         return row.round, row.concurrency, row.outcome is not None
 
 
+def left_by(database: Database, worker: str) -> tuple[tuple[str, int], ...]:
+    """(run, round) of the run that a dead worker worked for, where that is not over."""
+    query = (
+        sa.select(_RUNS.c.id, _RUNS.c.round)
+        .join(schema.workers, schema.workers.c.listens == _RUNS.c.id)
+        .where(schema.workers.c.id == worker, _RUNS.c.outcome.is_(None))
+    )
+    with database.reading() as connection:
+        return tuple((row.id, row.round) for row in connection.execute(query))
+
+
 def ended(database: Database, run: str) -> dict[str, ActionState]:
     """The actions that are over, and how they ended."""
     with database.reading() as connection:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from clerk import Desk, a_plan, an_action
 
-from decamp.model.errors import BadInput, Error, Failed, Unreachable
+from decamp.model.errors import BadInput, Failed, Unreachable
 from decamp.model.run import RunState
 from decamp.run.database import open_database, parse
 from decamp.run.runs import open_runs
@@ -146,6 +146,6 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_with_room_it_is_resumed(de
 def test_every_error_of_the_database_is_one_of_ours(tmp_path: Path) -> None:
     database = open_database(f"sqlite:///{tmp_path}/d.sqlite", create=True)
     assert database
-    with pytest.raises(Error, match=r"state database .*: no such table"), database.reading() as connection:
+    with pytest.raises(Failed, match=r"state database .*: no such table"), database.reading() as connection:
         connection.exec_driver_sql("SELECT * FROM nowhere")
     database.close()

@@ -6,6 +6,7 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from clerk import Desk, a_plan, an_action, failing
 
@@ -14,6 +15,8 @@ from decamp.model.errors import BadInput, Changed, Failed, Refused, Unreachable
 from decamp.model.plan import ConfirmGoal, Plan, UndoGoal, Verb
 from decamp.model.run import ActionReport, ActionState, RunReport, RunState
 from decamp.run import engine as engine_module
+from decamp.run import journal, workers
+from decamp.run.database import open_database
 from decamp.run.runs import open_runs
 
 DONE, FAILED, SKIPPED, CANCELLED = ActionState.DONE, ActionState.FAILED, ActionState.SKIPPED, ActionState.CANCELLED
@@ -313,3 +316,23 @@ def test_nothing_in_the_database_is_a_pickle(desk: Desk) -> None:
     apply(desk, a_plan(an_action("a")))
     content = Path(desk.url.removeprefix("sqlite:///")).read_bytes()
     assert b"gASV" not in content, "base64 of a pickle's first bytes"
+
+
+def test_a_run_whose_process_died_before_it_enqueued_anything_is_taken_by_a_worker(desk: Desk) -> None:
+    plan = a_plan(an_action("a"))
+    database = open_database(desk.url, create=True)
+    assert database
+    run = journal.begin(database, plan, 1, msgspec.structs.replace(workers.this_process(), born="another process"))
+    database.close()
+
+    stop = threading.Event()
+    with desk.engine() as worker:
+        thread = threading.Thread(target=worker.serve, args=(stop,))
+        thread.start()
+        with open_runs(desk.url) as runs:
+            deadline = time.monotonic() + 30
+            while runs.report(run).state is not RunState.DONE and time.monotonic() < deadline:
+                time.sleep(0.1)
+            assert runs.report(run).state is RunState.DONE
+        stop.set()
+        thread.join(timeout=20)
