@@ -55,10 +55,18 @@ def resource(here: Ground, mode: str, case: Case, made: dict[tuple[str, str], Re
     return made[mode, case.kind]
 
 
+def without_stack(resource: Resource) -> Resource:
+    """Which Heat stack owns a server is told by listing all stacks: `export` asks that, `read` of one server does not."""
+    info = {name: value for name, value in resource.info.items() if name != "stack"}
+    if "unreadable" in info:
+        info["unreadable"] = [name for name in info["unreadable"] if name != "stack"]
+    return msgspec.structs.replace(resource, info=info)
+
+
 @pytest.mark.parametrize(("mode", "case"), TRIALS)
 def test_export_tells_the_same_as_read(here: Ground, case: Case, resource: Resource) -> None:
     exported = {one.ref: one for one in here.export(case.kind)}
-    assert exported[resource.ref] == resource
+    assert without_stack(exported[resource.ref]) == without_stack(resource)
 
 
 @pytest.mark.parametrize(("mode", "case"), TRIALS)
