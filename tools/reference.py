@@ -66,7 +66,9 @@ def _spelled(action: argparse.Action) -> str:
     metavar = action.metavar if isinstance(action.metavar, str) else None
     if not action.option_strings:
         return metavar or action.dest
-    value = "" if action.nargs == 0 else " " + (metavar or ("\\|".join(map(str, action.choices)) if action.choices else action.dest.upper()))
+    value = (
+        "" if action.nargs == 0 else " " + (metavar or ("\\|".join(map(str, action.choices)) if action.choices else action.dest.upper()))
+    )
     return ", ".join(action.option_strings) + value
 
 

@@ -75,7 +75,7 @@ def export(cloud: Cloud, project: str | None) -> Iterable[Resource]:
 
 
 def read(cloud: Cloud, id: str) -> Resource | None:
-    """Null also for one that is deleted and not reclaimed yet. Leaves out which stack owns it: Heat tells that only of all servers at once."""
+    """Null also for one that is deleted and not reclaimed yet. Which stack owns it is left out: Heat tells that only of all at once."""
     server = got(cloud, id)
     if server is None or server["status"] in GONE:
         return None
