@@ -72,7 +72,8 @@ def start_mariadb(lab: Lab, supervisor: Supervisor) -> None:
     scratch = lab.folder / "mariadb-tmp"
     scratch.mkdir(mode=0o700, exist_ok=True)
     arguments = [
-        "/usr/sbin/mariadbd", "--no-defaults", *_as_root(), f"--datadir={data_folder(lab)}", f"--init-file={init_file}", f"--tmpdir={scratch}",
+        "/usr/sbin/mariadbd", "--no-defaults", *_as_root(), f"--datadir={data_folder(lab)}", f"--init-file={init_file}",
+        f"--tmpdir={scratch}",
         f"--socket={data_folder(lab)}/mariadb.sock", f"--pid-file={data_folder(lab)}/mariadb.pid",
         f"--bind-address={LOOPBACK}", f"--port={lab.database_port}", "--skip-name-resolve", "--character-set-server=utf8mb3",
         "--max-connections=1000", "--performance-schema=OFF", "--skip-log-bin", "--sync-binlog=0", "--key-buffer-size=8M",
