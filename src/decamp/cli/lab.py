@@ -17,8 +17,8 @@ from rich.text import Text
 
 from decamp import lab
 from decamp.cli.base import Command, Lister
-from decamp.lab import layout
-from decamp.lab.layout import DEFAULT_PORT_BASE
+from decamp.lab import health, layout
+from decamp.lab.layout import PORTS_USED
 from decamp.lab.prepared import PRISTINE
 from decamp.lab.progress import StepEvent, StepState
 from decamp.model.errors import BadInput
@@ -86,7 +86,7 @@ def size_options(parser: argparse.ArgumentParser) -> None:
         "--port-base",
         type=int,
         metavar="PORT",
-        help=f"first of 80 ports on loopback, for a new lab (default: $DECAMP_LAB_PORTS, else {DEFAULT_PORT_BASE})",
+        help=f"first of {PORTS_USED} ports on loopback, for a new lab (default: $DECAMP_LAB_PORTS, else the first free range)",
     )
     parser.add_argument(
         "--old-hosts", type=int, metavar="N", help=f"compute hosts of a new lab's old cloud (default: {lab.Settings().old_hosts})"
@@ -106,8 +106,8 @@ def settings_of(parsed_args: argparse.Namespace, folder: Path) -> lab.Settings:
     named = os.environ.get("DECAMP_LAB_PORTS", "")
     if named and not named.isdigit():
         raise BadInput(f"DECAMP_LAB_PORTS is {named!r}: it must be a port number.")
-    if asked["port_base"] is None and named:
-        asked["port_base"] = int(named)
+    if asked["port_base"] is None:
+        asked["port_base"] = int(named) if named else health.free_port_base()
     settings = lab.Settings(**{name: value for name, value in asked.items() if value is not None})
     if not 1024 <= settings.port_base <= 65000:
         raise BadInput(f"The port base {settings.port_base} is out of range: say one from 1024 to 65000.")

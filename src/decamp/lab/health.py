@@ -11,7 +11,8 @@ from openstack.connection import Connection
 
 from decamp.lab import machines
 from decamp.lab.connections import connect_to_system
-from decamp.lab.layout import CLOUDS, LOOPBACK, CloudName, Lab
+from decamp.lab.layout import CLOUDS, DEFAULT_PORT_BASE, LOOPBACK, PORTS_USED, CloudName, Lab
+from decamp.model.errors import BadInput
 
 PROBE_SECONDS = 4.0
 SERVER_ERROR = 500
@@ -23,6 +24,16 @@ def port_is_open(port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def free_port_base() -> int:
+    """The first range for a lab, from the default one on in steps of a thousand, in which nobody listens. Raises BadInput if there is none."""
+    for base in range(DEFAULT_PORT_BASE, DEFAULT_PORT_BASE + 10_000, 1000):
+        if not any(port_is_open(port) for port in range(base, base + PORTS_USED)):
+            return base
+    raise BadInput(
+        f"Other programs listen in every range of ports that a lab would take: say one with --port-base, and {PORTS_USED} free ports."
+    )
 
 
 def api_answers(port: int) -> bool:
