@@ -27,13 +27,11 @@ def port_is_open(port: int) -> bool:
 
 
 def free_port_base() -> int:
-    """The first range for a lab, from the default one on in steps of a thousand, in which nobody listens. Raises BadInput if there is none."""
+    """The first range for a lab, from the default one on in steps of a thousand, in which nobody listens. Raises BadInput without one."""
     for base in range(DEFAULT_PORT_BASE, DEFAULT_PORT_BASE + 10_000, 1000):
         if not any(port_is_open(port) for port in range(base, base + PORTS_USED)):
             return base
-    raise BadInput(
-        f"Other programs listen in every range of ports that a lab would take: say one with --port-base, and {PORTS_USED} free ports."
-    )
+    raise BadInput(f"Other programs listen in every range that a lab would take: name one of {PORTS_USED} free ports with --port-base.")
 
 
 def api_answers(port: int) -> bool:
