@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from decamp import surveying
 from decamp.bootstrap import ROLES, Place
 from decamp.model.documents import sha256
@@ -95,14 +97,19 @@ def plan_expand(
 
 
 def check(place: Place, plan: Plan, given: Mapping[str, Survey | None], *, report: Report) -> tuple[Violation, ...]:
-    """Replays the plan on the surveys given; what its goal needs and was not given is asked of the clouds."""
+    """Replays the plan on the surveys given; what its goal needs and was not given is asked of the clouds.
+
+    A cloud is never again what it was when the plan was made: of one that is asked now, only what the plan relies on has to be the same.
+    """
     project = plan.goal.project if isinstance(plan.goal, MoveGoal) else None
-    surveys = {
-        role: given.get(role) or survey(place, role, project=project if role == "old" else None, report=report)
+    known = {role: taken for role in ROLES if role in plan.made_from and (taken := given.get(role))}
+    asked = {
+        role: survey(place, role, project=project if role == "old" else None, report=report)
         for role in ROLES
-        if role in plan.made_from
+        if role in plan.made_from and role not in known
     }
-    return replay(plan, surveys, place.settings.the_policy)
+    now = {role: sha256(taken) for role, taken in asked.items()}
+    return replay(msgspec.structs.replace(plan, made_from=plan.made_from | now), known | asked, place.settings.the_policy)
 
 
 def plan_undo(place: Place, run: str) -> Plan:
