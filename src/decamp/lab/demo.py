@@ -151,8 +151,10 @@ def _circle(lab: Lab, stage: Stage, work: Path, hosts: int | None, peak: memory.
     stage.decamp(*theirs, "apply", "snapshot.json", "--yes", "--allow-refusals", "-f", "json", into="snapshot.run.json")
 
     stage.chapter("The operator empties hosts of the old cloud")
-    stage.decamp(*operator, "plan", "vacate", *(("--hosts", str(hosts)) if hosts else ("--max",)), "-o", "vacate.json")
-    stage.decamp(*operator, "check", "vacate.json")
+    how_many = ("--hosts", str(hosts)) if hosts else ("--max",)
+    stage.decamp(*operator, "survey", "old", "-o", "moved.json")
+    stage.decamp(*operator, "plan", "vacate", "--survey", "moved.json", *how_many, "-o", "vacate.json")
+    stage.decamp(*operator, "check", "vacate.json", "--survey", "moved.json")
     stage.decamp(*operator, "apply", "vacate.json", "--yes", "--allow-refusals", "-f", "json", into="vacate.run.json")
     vacate = files.read_plan(work / "vacate.json")
     freed = vacate.forecast.freed_hosts
