@@ -80,14 +80,14 @@ class Stage:
 
     def decamp(self, *arguments: str, into: str | None = None) -> None:
         """Raises Failed unless the command ends well. `into`: a file for its standard output, as the shell's `>` does it."""
-        self._run(("decamp", *arguments), (sys.executable, "-m", "decamp.cli.main", *arguments), into)
+        self._run(("decamp", *arguments), (str(Path(sys.executable).with_name("decamp")), *arguments), into)
 
     def verify(self, *arguments: str) -> None:
         shown = ("python", f"tools/{VERIFY.name}", *arguments)
         self._run(shown, (sys.executable, str(VERIFY), *arguments), None)
 
     def _run(self, shown: Sequence[str], command: Sequence[str], into: str | None) -> None:
-        line = shlex.join(shown) + (f" > {into}" if into else "")
+        line = shlex.join(shown) + (f" > {shlex.quote(into)}" if into else "")
         self._tell(Told(command=line))
         output = (self._folder / into).open("wb") if into else None
         try:
