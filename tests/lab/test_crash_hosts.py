@@ -75,7 +75,7 @@ def test_a_vacate_and_then_an_expand_that_die_around_each_action_do_what_one_tha
     assert set(after) == before
     assert way.name not in {server["OS-EXT-SRV-ATTR:host"] for server in after.values()}
 
-    expand = app.plan_expand(scene.place, hosts=(way.name,), old=None, undercloud=None, report=lambda *_: None)
+    expand = app.plan_expand(scene.place, hosts=(way.name,), old=None, new=None, undercloud=None, report=lambda *_: None)
     assert expand.refusals == ()
     story = scene.crash_through(expand)
 
