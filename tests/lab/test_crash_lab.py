@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import yaml
 from contract import EXTERNAL, Ground, ground
+from contract_servers import image
 
 from crash_harness import Story, apply_until_done
 from decamp import app, settings
@@ -72,7 +73,7 @@ def configured(folder: Path) -> Path:
 
 
 def an_application(here: Ground) -> str:
-    """A network, a group that speaks to itself, a port with its own address, a volume, and a server on all of that, whose id it gives."""
+    """A network, a group that speaks to itself, a port with its own address, a volume, an image, and a server of them all, whose id it gives."""
     network, compute, volumes = here.tenant.network, here.tenant.compute, here.tenant.block_storage
     net = network.create_network(name="crash-net")
     subnet = network.create_subnet(name="crash-subnet", network_id=net.id, ip_version=4, cidr="10.77.0.0/24")
@@ -82,9 +83,9 @@ def an_application(here: Ground) -> str:
     port = network.create_port(name="crash-port", network_id=net.id, security_groups=[group.id], fixed_ips=[address])
     volume = volumes.create_volume(name="crash-volume", size=1)
     volumes.wait_for_status(volume, "available", wait=WAIT_SECONDS)
-    image = next(image for image in here.tenant.image.images(visibility="public", status="active") if "debian" in image.name.lower())
+    base = image(here.tenant, bytes(range(256)) * 4096)
     flavor = compute.find_flavor("m1.small", ignore_missing=False)
-    server = compute.create_server(name="crash-server", image_id=image.id, flavor_id=flavor.id, networks=[{"port": port.id}])
+    server = compute.create_server(name="crash-server", image_id=base, flavor_id=flavor.id, networks=[{"port": port.id}])
     server = compute.wait_for_server(server, wait=WAIT_SECONDS)
     compute.create_volume_attachment(server, volume_id=volume.id)
     volumes.wait_for_status(volumes.get_volume(volume.id), "in-use", wait=WAIT_SECONDS)
