@@ -73,7 +73,7 @@ def configured(folder: Path) -> Path:
 
 
 def an_application(here: Ground) -> str:
-    """A network, a group that speaks to itself, a port with its own address, a volume, an image, and a server of them all, whose id it gives."""
+    """A network, a group that speaks to itself, a port with an address of its own, a volume, an image; and a server of them all: its id."""
     network, compute, volumes = here.tenant.network, here.tenant.compute, here.tenant.block_storage
     net = network.create_network(name="crash-net")
     subnet = network.create_subnet(name="crash-subnet", network_id=net.id, ip_version=4, cidr="10.77.0.0/24")
