@@ -37,7 +37,7 @@ lint: install
 	$(BIN)/lint-imports
 
 bench: install
-	@for bench in bench/*/; do $(BIN)/python -m $$(echo $$bench | tr / . | sed 's/\.$$//'); done
+	@for main in bench/*/__main__.py; do bench=$$(dirname $$main); echo "$$bench"; $(BIN)/python -m $$(echo $$bench | tr / .) || exit 1; done
 
 clean:
 	rm -rf .venv $(UV_VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist

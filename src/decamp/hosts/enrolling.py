@@ -81,7 +81,9 @@ class Enroll:
     def _with_ports(self, node: Json, machine: Machine) -> Outcome:
         for mac in [mac for mac in machine.macs if mac not in self._ports(node)]:
             api.call(self._undercloud, "baremetal", "POST", "/ports", json={"node_uuid": node["uuid"], "address": mac})
-        return Outcome(id=node["uuid"], said=f"is node {node['uuid']}", facts={"machine": machine.name, "node": node["uuid"]})
+        return Outcome(
+            id=node["uuid"], said=f"{machine.name} is node {node['uuid']}", facts={"machine": machine.name, "node": node["uuid"]}
+        )
 
     def _ports(self, node: Json) -> set[str]:
         ports = api.pages(self._undercloud, "baremetal", "/ports", "ports", marker="uuid", node=node["uuid"])

@@ -1,0 +1,1 @@
+"""How fast bytes go through Decamp's copy, and what it costs in memory."""
