@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from decamp.clouds import translated
 from decamp.lab import (
     catalogue,
     configuration,
@@ -65,7 +66,7 @@ def up(folder: Path, settings: Settings | None = None, *, restore: str | None = 
     packages.ensure(report)
     venvs.ensure_all(report)
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    with _locked(folder), translated(f"the lab in {folder}"):
         lab = layout.load(folder) if layout.exists(folder) else layout.create(folder, settings or Settings())
         supervisor = Supervisor(folder)
         if not prepared.fits(lab) and prepared.exists(lab) and restore != prepared.PRISTINE:
