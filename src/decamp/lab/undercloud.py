@@ -38,7 +38,7 @@ def create(lab: Lab, connection: Connection, report: Report) -> None:
                 connection.baremetal.set_node_provision_state(node, verb)
             connection.baremetal.wait_for_nodes_provision_state(nodes, state, timeout=WAIT_SECONDS)
         _wait(f"{len(nodes)} free nodes in Placement", lambda: _free_nodes(connection) >= len(nodes))
-        # Nova lists the nodes of hosts that are mapped to a cell, which its scheduler does now and then; before that no server comes to them
+        # Nova lists nodes whose host is mapped to a cell, which its scheduler does every few seconds; before that no server can be built
         _wait(f"{len(nodes)} nodes in Nova", lambda: sum(1 for _ in connection.compute.hypervisors(details=False)) >= len(nodes))
     with step(report, f"Create the stack {STACK} with {COUNT_PARAMETER}={lab.settings.new_hosts}"):
         template = (resources.files("decamp.lab") / "templates" / "overcloud.yaml").read_text()
