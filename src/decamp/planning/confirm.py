@@ -97,12 +97,16 @@ def _goes_with_the_project(resource: Resource, proved: Mapping[Ref, Resource]) -
 
 
 def _removals(removed: Mapping[Ref, Resource]) -> list[Draft]:
-    """In the reverse of the order in which copies are made: what needs something goes before it."""
+    """In the reverse of the order in which copies are made: what needs something goes before it.
+
+    A router goes after all ports: one that a floating IP leads to holds the router's interface, and the floating IP stays.
+    """
     actions = {ref: _removal(ref, resource) for ref, resource in removed.items()}
+    ports = {action.id for ref, action in actions.items() if ref.kind == "port"}
     drafts: list[Draft] = []
     for ref, action in actions.items():
         needed_by = {actions[other].id for other, resource in removed.items() if ref in resource.needs}
-        drafts.append((action, needed_by))
+        drafts.append((action, needed_by | ports if ref.kind == "router" else needed_by))
     return drafts
 
 

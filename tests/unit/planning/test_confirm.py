@@ -71,6 +71,7 @@ def test_after_a_whole_project_its_networks_go_too_and_keys_images_flavors_and_t
     for later, earlier in (
         ("remove/network/net", "remove/subnet/sub"),
         ("remove/subnet/sub", "remove/router/router"),
+        ("remove/router/router", "remove/port/nic"),
         ("remove/subnet/sub", "remove/port/nic"),
         ("remove/security_group/web", "remove/port/nic"),
         ("remove/security_group/web", "remove/security_group_rule/web-ssh"),
