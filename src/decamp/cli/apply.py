@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from decamp import files
 from decamp.cli.applying import Applier
-from decamp.cli.base import at_least_one, plan_argument, read_plan
+from decamp.cli.base import at_least_one, plan_argument
 from decamp.model.run import RunReport
 
 
@@ -20,7 +21,7 @@ class Apply(Applier):
         return parser
 
     def reported(self, parsed_args: argparse.Namespace) -> RunReport:
-        plan = read_plan(parsed_args.plan)
+        plan = files.read_plan(parsed_args.plan)
         if not plan.refusals or parsed_args.allow_refusals:
             self.ask_about(plan, parsed_args)
         return self.apply(plan, concurrency=parsed_args.concurrency, allow_refusals=parsed_args.allow_refusals)

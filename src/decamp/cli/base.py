@@ -21,7 +21,6 @@ from rich.text import Text
 
 from decamp import files, settings
 from decamp.model.errors import BadInput, Error
-from decamp.model.plan import Plan
 from decamp.model.survey import Survey
 
 if TYPE_CHECKING:
@@ -153,10 +152,6 @@ def read_survey(path: Path | None) -> Survey | None:
 
 def plan_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", type=Path, metavar="PLAN", help="a plan's file, made by `decamp plan`")
-
-
-def read_plan(path: Path) -> Plan:
-    return files.read_plan(path)
 
 
 def run_argument(parser: argparse.ArgumentParser) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from decamp import app
-from decamp.cli.base import Lister, plan_argument, read_plan, read_survey, survey_option
+from decamp import app, files
+from decamp.cli.base import Lister, plan_argument, read_survey, survey_option
 from decamp.cli.words import plural
 
 COLUMNS = ("Action", "Rule", "Violation")
@@ -25,7 +25,7 @@ class Check(Lister):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
-        plan = read_plan(parsed_args.plan)
+        plan = files.read_plan(parsed_args.plan)
         given = {
             "old": read_survey(parsed_args.survey or parsed_args.old),
             "new": read_survey(parsed_args.new),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from decamp.cli.base import plan_argument, read_plan
+from decamp import files
+from decamp.cli.base import plan_argument
 from decamp.cli.planning import PlanTable
 from decamp.model.plan import Plan
 
@@ -18,4 +19,4 @@ class Show(PlanTable):
         return parser
 
     def planned(self, parsed_args: argparse.Namespace) -> Plan:
-        return read_plan(parsed_args.plan)
+        return files.read_plan(parsed_args.plan)
