@@ -149,6 +149,7 @@ def _keystone(lab: Lab, cloud: CloudName, _venv: Path) -> dict[str, Ini]:
             "database": {"connection": database_url(lab, cloud, "keystone"), **POOL},
             "token": {"provider": "fernet", "expiration": 86400},
             "fernet_tokens": {"key_repository": folder / "fernet"},
+            "fernet_receipts": {"key_repository": folder / "fernet"},
             "credential": {"key_repository": folder / "credential-keys"},
             # the lowest that bcrypt takes: a lab's passwords are random and live on loopback
             "identity": {"password_hash_rounds": 4},
