@@ -33,13 +33,15 @@ class Verb(enum.StrEnum):
     """Delete an object that has not changed since. args: cloud (old in a confirm, new in an undo), id. `expects` is mandatory."""
 
     DISABLE_SERVICE = "disable_service"
-    """Cordon: the host's compute service takes no more servers. args: reason."""
+    """Cordon: the host's compute service takes no more servers. args: reason, and servers, the ids of those that the plan knows there."""
     ENABLE_SERVICE = "enable_service"
     """Undo the cordon."""
     LIVE_MIGRATE = "live_migrate"
     """args: from, to, block_migration."""
     COLD_MIGRATE = "cold_migrate"
     """Migrate a stopped server and confirm it. args: from, to."""
+    SHELVE = "shelve"
+    """Shelve and offload a stopped server: it leaves its host and goes nowhere, its disk becomes an image of the old cloud. args: from."""
     PROVE_EMPTY = "prove_empty"
     """No server in any state, no migration in progress, no allocation: proved, else failed."""
     STOP_COMPUTE = "stop_compute"
@@ -95,6 +97,8 @@ class Reason(enum.StrEnum):
     """Its server group allows no place, or asks for its members to move together."""
     INCOMPLETE = "incomplete"
     """The survey could not read what is needed to decide."""
+    MIGRATION_FAILED = "migration_failed"
+    """Nova refused or failed to migrate it as often as policy allows."""
 
     NOT_FOUND = "not_found"
     UNMAPPED = "unmapped"
@@ -167,6 +171,14 @@ class VacateGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="verb", ta
     hosts: tuple[str, ...] = ()
     count: int | None = None
     max: bool = False
+    keep_stopped: bool = False
+    """Stopped servers are not migrated; policy says whether they are shelved or refused."""
+    follows: str | None = None
+    """The run whose rest this plan takes up; `hosts` are those that it was to free and did not."""
+    avoid: dict[str, tuple[str, ...]] = {}
+    """Server -> hosts that it is not sent to again, since Nova refused or failed that."""
+    stay: dict[str, str] = {}
+    """Server -> why its migration is not tried again: a sentence."""
 
 
 class ExpandGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="verb", tag="expand"):
