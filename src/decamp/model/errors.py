@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from decamp.model.setbacks import Setback
+
 
 class Error(Exception):
     """Decamp could not go on."""
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str | None = None) -> None:
+    def __init__(self, message: str | None = None, *, setback: Setback | None = None) -> None:
+        """`setback` says the same to those who plan the rest, where an action of a vacate ends with this."""
         super().__init__(message or self.__doc__)
+        self.setback = setback
 
     @property
     def message(self) -> str:

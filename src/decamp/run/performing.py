@@ -271,6 +271,9 @@ class _Execution:
                     self._fenced, self._cancel_seen = not mine, asked and not self._job.settle
             return self._cancel_seen or self._fenced or self._office.stopping()
 
+    def _leaving(self) -> bool:
+        return self._cancelled() and (self._fenced or self._office.stopping())
+
     def _progress(self, done: int, total: int) -> None:
         now = time.monotonic()
         if now - self._told_at < LOOK_SECONDS and done < total:
@@ -292,6 +295,7 @@ class _Execution:
             facts=facts_of(ledger, runs),
             progress=self._progress,
             cancelled=self._cancelled,
+            leaving=self._leaving,
         )
 
     def _tell(self, **values: Any) -> None:
