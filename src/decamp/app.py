@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import msgspec
 
 from decamp import surveying
 from decamp.bootstrap import ROLES, Place
+from decamp.following import Means, follow
+from decamp.model.chain import Chain
 from decamp.model.documents import sha256
 from decamp.model.errors import BadInput, Bug, Refused
 from decamp.model.ledger import Entry
 from decamp.model.plan import ExpandGoal, MoveGoal, Plan, VacateGoal, Verb
 from decamp.model.policy import Policy
-from decamp.model.run import ActionReport, RunReport, RunState, RunSummary
+from decamp.model.rates import bytes_per_second
+from decamp.model.run import ActionReport, RunState, RunSummary
 from decamp.model.survey import Survey
 from decamp.planning.confirm import plan_confirm as confirm
 from decamp.planning.expand import plan_expand as expand
@@ -23,9 +27,12 @@ from decamp.planning.replay import Violation, replay
 from decamp.planning.undo import plan_undo as undo
 from decamp.planning.vacate import plan_vacate as vacate
 from decamp.run.runs import Runs
+from decamp.run.succession import Follow
 from decamp.surveying import Report
 
 OnEvent = Callable[[ActionReport], None]
+OnLook = Callable[[Chain], None]
+"""Told now and then how all stands."""
 
 
 def survey(place: Place, word: str, *, project: str | None, report: Report) -> Survey:
@@ -127,9 +134,20 @@ def plan_confirm(place: Place, run: str) -> Plan:
 
 
 def apply(
-    place: Place, plan: Plan, *, concurrency: int | None, allow_refusals: bool, begun: Callable[[str], None], on_event: OnEvent
-) -> RunReport:
-    """Apply the plan, durably; `begun` is told the run's id. Returns when the run is over.
+    place: Place,
+    plan: Plan,
+    *,
+    concurrency: int | None,
+    rate: int | None,
+    allow_refusals: bool,
+    begun: Callable[[str], None],
+    on_event: OnEvent,
+    on_look: OnLook,
+) -> Chain:
+    """Apply the plan, durably, and what follows it; `begun` is told the run's id. Returns when all is over.
+
+    `concurrency` is in actions, by default as policy says, for a vacate as many as its locks allow; `rate` in bytes a second, for the
+    migrations of all runs in total.
 
     Raises Refused for a plan with refusals unless they are allowed, or where a run of it goes on; Changed where it was applied already.
     """
@@ -144,39 +162,45 @@ def apply(
             "Nothing says how nova-compute is to be stopped on a host that is free: set stop_compute.command in decamp.yaml, "
             "or expand.instackenv, whose machines can be powered off through their BMC"
         )
-    with place.engine() as engine:
-        run = engine.begin(plan, concurrency=concurrency or place.settings.the_policy.concurrency)
+    policy = place.settings.the_policy
+    rate = rate or (bytes_per_second(policy.migration_rate) if policy.migration_rate else None)
+    with place.engine(_follow(place)) as engine:
+        run = engine.begin(plan, concurrency=concurrency, bytes_per_second=rate)
         begun(run)
-        return engine.wait(run, on_event)
+        engine.wait(run, on_event, on_look)
+        return engine.runs.chain(run)
 
 
-def resume(place: Place, run: str, *, on_event: OnEvent) -> RunReport:
-    """Go on with a run that was interrupted, failed or cancelled. Returns when it is over."""
+def resume(place: Place, run: str, *, on_event: OnEvent, on_look: OnLook) -> Chain:
+    """Go on with a run that was interrupted, failed or cancelled, and with what follows it. Returns when all is over."""
     with place.runs() as runs:
         run = runs.resolve(run)
-    with place.engine() as engine:
-        engine.resume(run)
-        return engine.wait(run, on_event)
+    with place.engine(_follow(place)) as engine:
+        run = engine.resume(run)
+        engine.wait(run, on_event, on_look)
+        return engine.runs.chain(run)
 
 
 def work(place: Place, stop: threading.Event) -> None:
     """Take actions of every run in the state database until `stop` is set."""
-    with place.engine() as engine:
+    with place.engine(_follow(place)) as engine:
         engine.serve(stop)
 
 
 def cancel(place: Place, run: str) -> RunState:
-    """Ask a run to stop at the next safe point. Where nobody lives who would hear that, what a crash left is journaled, and it is over.
+    """Ask a run, and what follows it, to stop at the next safe point; the state of the whole.
 
+    Where nobody lives who would hear that, what a crash left is journaled, hosts that are not freed take servers again, and it is over.
     Raises Refused where it is over already.
     """
     with place.runs() as runs:
-        run = runs.resolve(run)
+        run = runs.last(run)
         state = runs.cancel(run)
     if state is not RunState.INTERRUPTED:
         return state
-    with place.engine() as engine:
-        return engine.settle(run).state
+    with place.engine(_follow(place)) as engine:
+        report = engine.settle(run)
+        return report.whole if report.concluded_at else engine.wait(engine.release(run)).whole
 
 
 def list_runs(place: Place) -> tuple[RunSummary, ...]:
@@ -185,15 +209,26 @@ def list_runs(place: Place) -> tuple[RunSummary, ...]:
         return runs.all()
 
 
-def status(place: Place, run: str) -> RunReport:
+def status(place: Place, run: str) -> Chain:
+    """The run with those that it follows and that follow it."""
     with place.runs() as runs:
-        return runs.report(runs.resolve(run))
+        return runs.chain(run)
 
 
-def watch(place: Place, run: str, on_event: OnEvent) -> RunReport:
-    """Follow a run that another process works on, until it is over or nobody works on it."""
+def watch(place: Place, run: str, on_event: OnEvent, on_look: OnLook) -> Chain:
+    """Follow a run that another process works on, until all is over or nobody works on it."""
     with place.runs() as runs:
-        return runs.watch(runs.resolve(run), on_event)
+        run = runs.last(run)
+        runs.watch(run, on_event, on_look)
+        return runs.chain(run)
+
+
+def _follow(place: Place) -> Follow:
+    def plan(goal: VacateGoal, old: Survey) -> Plan:
+        return plan_vacate(place, goal, old=old, report=lambda *_: None)
+
+    means = Means(survey=lambda: surveying.survey_hosts(place.cloud("old")), plan=plan, policy=place.settings.the_policy)
+    return partial(follow, means)
 
 
 def _over(place: Place, run: str, verb: str) -> str:
@@ -201,10 +236,11 @@ def _over(place: Place, run: str, verb: str) -> str:
     with place.runs() as runs:
         report = runs.report(run)
         run, unsettled = report.id, runs.unsettled(report.id)
+        going_on = runs.report(runs.last(run)).whole
     if report.goal["verb"] in {"undo", "confirm"}:
         raise BadInput(f"run {run} is itself a run of `decamp {report.goal['verb']}`: it cannot be {verb}")
-    if report.state in {RunState.RUNNING, RunState.INTERRUPTED}:
-        raise Refused(f"run {run} is {report.state}: resume it, or cancel it and wait; then it can be {verb}")
+    if going_on in {RunState.RUNNING, RunState.INTERRUPTED}:
+        raise Refused(f"run {run} is {going_on}: resume it, or cancel it and wait; then it can be {verb}")
     if unsettled:
         with place.engine() as engine:
             engine.settle(run)

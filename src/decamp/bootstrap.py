@@ -18,6 +18,7 @@ from decamp.settings import Settings
 
 if TYPE_CHECKING:
     from decamp.run.engine import Engine
+    from decamp.run.succession import Follow
 
 ROLES = ("old", "new", "undercloud")
 
@@ -58,9 +59,9 @@ class Place:
         """The state database, for reading and cancelling; a context manager. Needs neither clouds nor DBOS."""
         return open_runs(self.settings.state_url)
 
-    def engine(self) -> Engine:
+    def engine(self, follow: Follow | None = None) -> Engine:
         """What applies plans; a context manager, for one use. Importing DBOS takes most of a second, so it is done here."""
         from decamp.run import engine
 
-        clouds = self.settings.clouds
-        return engine.Engine(self.settings.state_url, self.performers(), old=clouds.old, new=clouds.new)
+        clouds, policy = self.settings.clouds, self.settings.the_policy
+        return engine.Engine(self.settings.state_url, self.performers(), old=clouds.old, new=clouds.new, policy=policy, follow=follow)

@@ -49,6 +49,20 @@ def survey_cloud(cloud: Cloud, *, project: str | None, report: Report) -> Survey
     )
 
 
+def survey_hosts(cloud: Cloud) -> Survey:
+    """Hosts, servers and groups only: what a vacate is planned from, read again and again while it goes on. Raises as `survey_cloud`."""
+    hosts = reading.read_compute(cloud)
+    return Survey(
+        cloud=cloud.name,
+        taken_at=_now(),
+        admin=cloud.admin,
+        incomplete=hosts.incomplete,
+        hosts=hosts.hosts,
+        servers=hosts.servers,
+        groups=hosts.groups,
+    )
+
+
 def survey_undercloud(cloud: Cloud, *, report: Report) -> Survey:
     """The nodes that Ironic knows, and the stacks that the new cloud was deployed by."""
     if not cloud.admin:

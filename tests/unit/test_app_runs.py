@@ -16,6 +16,7 @@ from decamp.model.plan import Action, MoveGoal, Plan, Verb
 from decamp.model.refs import Ref
 from decamp.model.run import ActionState, RunState
 from decamp.run.engine import Engine
+from decamp.run.succession import Follow
 from decamp.settings import Settings
 
 
@@ -51,8 +52,8 @@ class CloudlessPlace(Place):
     def performers(self):
         return {Verb.CREATE: self.slow}
 
-    def engine(self) -> Engine:
-        return Engine(self.settings.state_url, self.performers(), leave_seconds=5)
+    def engine(self, follow: Follow | None = None) -> Engine:
+        return Engine(self.settings.state_url, self.performers(), follow=follow, leave_seconds=5)
 
 
 @pytest.fixture
@@ -73,8 +74,7 @@ def test_cancelling_an_interrupted_run_journals_what_it_left_and_ends_it(place: 
     run = interrupted(place)
     assert app.status(place, run).state is RunState.INTERRUPTED
     assert app.cancel(place, run) is RunState.CANCELLED
-    report = app.status(place, run)
-    assert [action.state for action in report.actions] == [ActionState.DONE, ActionState.CANCELLED]
+    assert [action.state for action in app.status(place, run).last.actions] == [ActionState.DONE, ActionState.CANCELLED]
     with pytest.raises(Refused, match="is over"):
         app.cancel(place, run)
 

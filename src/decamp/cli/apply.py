@@ -6,8 +6,8 @@ import argparse
 
 from decamp import files
 from decamp.cli.applying import Applier
-from decamp.cli.base import at_least_one, plan_argument
-from decamp.model.run import RunReport
+from decamp.cli.base import at_least_one, plan_argument, rate
+from decamp.model.chain import Chain
 
 
 class Apply(Applier):
@@ -16,12 +16,20 @@ class Apply(Applier):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         plan_argument(parser)
-        parser.add_argument("--concurrency", type=at_least_one, metavar="N", help="actions at a time (default: policy.concurrency)")
+        parser.add_argument(
+            "--concurrency",
+            type=at_least_one,
+            metavar="N",
+            help="actions at a time (default: policy.concurrency; a vacate: as many as it can)",
+        )
+        parser.add_argument(
+            "--rate", type=rate, metavar="RATE", help="what migrations may take in total, such as 2GB/s (default: policy.migration_rate)"
+        )
         parser.add_argument("--allow-refusals", action="store_true", help="apply the rest of a plan that refuses something")
         return parser
 
-    def reported(self, parsed_args: argparse.Namespace) -> RunReport:
+    def reported(self, parsed_args: argparse.Namespace) -> Chain:
         plan = files.read_plan(parsed_args.plan)
         if not plan.refusals or parsed_args.allow_refusals:
             self.ask_about(plan, parsed_args)
-        return self.apply(plan, concurrency=parsed_args.concurrency, allow_refusals=parsed_args.allow_refusals)
+        return self.apply(plan, allow_refusals=parsed_args.allow_refusals, concurrency=parsed_args.concurrency, rate=parsed_args.rate)

@@ -1,4 +1,4 @@
-"""What the verbs that apply plans share: the question, live progress, and the table of what came of it."""
+"""What the verbs that apply plans share: the question, what goes on, and what came of it, with those runs that follow as one."""
 
 from __future__ import annotations
 
@@ -9,25 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Column
-from rich.text import Text
-
 from decamp import app
 from decamp.cli.base import Lister
+from decamp.cli.following import Following
 from decamp.cli.planning import forecast, sentence
 from decamp.cli.words import amount_of_bytes, duration, plural, seconds_between
+from decamp.model import accounts
+from decamp.model.chain import Chain, HostOutcome, ServerOutcome
 from decamp.model.plan import Plan, Verb
-from decamp.model.run import ENDED, ActionReport, ActionState, RunReport, RunState
+from decamp.model.run import ActionReport, ActionState, RunState
 
-COLUMNS = ("Action", "Target", "State", "Took", "Bytes", "Said")
-STYLES = {
-    ActionState.DONE: ("✓", "green"),
-    ActionState.FAILED: ("✗", "red"),
-    ActionState.SKIPPED: ("-", "yellow"),
-    ActionState.CANCELLED: ("-", "yellow"),
-}
+COLUMNS = ("Action", "Target", "State", "Took", "Bytes", "Said", "Run")
 NEXT = {
     RunState.FAILED: "Look at what failed, then: decamp resume {run}   or: decamp undo {run}",
     RunState.CANCELLED: "To go on: decamp resume {run}   To take it back: decamp undo {run}",
@@ -37,45 +29,73 @@ NEXT = {
 
 
 class RunTable(Lister):
-    """Prints a run's actions as a table, and what to do next."""
+    """Prints the actions of a run and of those that follow it as a table, and what came of all, and what to do next."""
 
-    def reported(self, parsed_args: argparse.Namespace) -> RunReport:
+    def reported(self, parsed_args: argparse.Namespace) -> Chain:
         raise NotImplementedError
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
-        self.the_report = self.reported(parsed_args)
-        return COLUMNS, [_row(action) for action in self.the_report.actions if self.lists(action)]
+        self.the_chain = chain = self.reported(parsed_args)
+        rows = [_row(action, link.report.id) for link in chain.links for action in link.report.actions if self.lists(chain, action)]
+        alone = self._as_table and len(chain.links) == 1
+        return (COLUMNS[:-1], [row[:-1] for row in rows]) if alone else (COLUMNS, rows)
 
-    def lists(self, action: ActionReport) -> bool:
+    def lists(self, chain: Chain, action: ActionReport) -> bool:
         return True
 
     def after_table(self, parsed_args: argparse.Namespace) -> None:
-        report = self.the_report
-        counts = ", ".join(f"{report.count(state)} {state}" for state in ActionState if report.count(state))
-        took = duration(seconds_between(report.began_at, report.ended_at))
-        moved = f", {amount_of_bytes(report.bytes)}" if report.bytes else ""
-        self.out.print(f"\n[bold]Run {report.id}[/]: {report.state}. {counts or 'nothing to do'}; {took}{moved}.")
-        if report.state in NEXT:
-            self.out.print(NEXT[report.state].format(run=report.id), markup=False)
-        elif report.goal["verb"] == "move":
+        chain = self.the_chain
+        last = chain.last
+        counts = ", ".join(f"{last.count(state)} {state}" for state in ActionState if last.count(state))
+        told = "" if chain.hosts else f" {counts or 'nothing to do'};"
+        amount = sum(link.report.bytes for link in chain.links)
+        moved = f", {amount_of_bytes(amount)}" if amount else ""
+        took = duration(seconds_between(chain.links[0].report.began_at, last.ended_at))
+        self.out.print(f"\n[bold]Run {chain.id}[/]: {chain.state}.{told} {took}{moved}.")
+        self._print_accounts(chain)
+        if chain.state in NEXT:
+            self.out.print(NEXT[chain.state].format(run=chain.id), markup=False)
+        elif last.goal["verb"] == "move":
             self.out.print(
                 "The old servers are stopped and locked. "
-                f"When their owners are content: decamp confirm {report.id}   Else: decamp undo {report.id}",
+                f"When their owners are content: decamp confirm {chain.id}   Else: decamp undo {chain.id}",
                 markup=False,
             )
 
+    def _print_accounts(self, chain: Chain) -> None:
+        """Every host and every server that the first plan was about, in sum; those that stay by name, with the reason."""
+        if not chain.hosts:
+            return
+        hosts, servers = accounts.host_accounts(chain), accounts.server_accounts(chain)
+        told = [f"{count} {outcome}" for outcome in HostOutcome if (count := sum(one.outcome is outcome for one in hosts))]
+        self.out.print(f"{plural(len(hosts), 'host')}: {', '.join(told)}.".replace("_", " "), markup=False)
+        told = [f"{count} {outcome}" for outcome in ServerOutcome if (count := sum(one.outcome is outcome for one in servers))]
+        if told:
+            self.out.print(f"{plural(len(servers), 'server')}: {', '.join(told)}.".replace("_", " "), markup=False)
+        if chain.conclusion and chain.conclusion.state is not RunState.DONE:
+            self.out.print(chain.conclusion.text, markup=False)
+        for one in hosts:
+            if one.outcome in {HostOutcome.STAYS, HostOutcome.STAYS_DISABLED}:
+                disabled = " (its compute service is disabled still)" if one.outcome is HostOutcome.STAYS_DISABLED else ""
+                self.out.print(f"  host {one.host}{disabled}: {one.text}", markup=False)
+        for one in servers:
+            if one.outcome is ServerOutcome.STAYS:
+                self.out.print(f"  server {one.server} on {one.host}: {one.text}", markup=False)
+
 
 class Applier(RunTable):
-    """Asks, applies, shows progress on stderr, prints the table, ends with the run's exit status."""
+    """Asks, applies, shows progress on stderr, prints the table, ends with the exit status of the whole."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument("--yes", action="store_true", help="do not ask")
         return parser
 
-    def lists(self, action: ActionReport) -> bool:
-        """Those that are done went by on the screen already: the table for people has what is left to look at."""
-        return not self._as_table or action.state is not ActionState.DONE or action.warning is not None
+    def lists(self, chain: Chain, action: ActionReport) -> bool:
+        """What is done, or taken up by a later run, went by on the screen already: the table for people has what is left to look at."""
+        if not self._as_table or action.warning is not None:
+            return True
+        return not chain.hosts and action.state is not ActionState.DONE
 
     def ask_about(self, plan: Plan, parsed_args: argparse.Namespace) -> None:
         """Show what the plan comes to, and ask whether to apply it."""
@@ -87,23 +107,25 @@ class Applier(RunTable):
             self.err.print(f"[red]{plural(removals, 'thing')} will be deleted.[/]")
         self.ask("Apply it?", yes=parsed_args.yes)
 
-    def apply(self, plan: Plan, *, concurrency: int | None, allow_refusals: bool) -> RunReport:
-        with self.following(len(plan.actions)) as follow:
-            report = app.apply(
+    def apply(self, plan: Plan, *, allow_refusals: bool, concurrency: int | None = None, rate: int | None = None) -> Chain:
+        with self.following() as follow:
+            chain = app.apply(
                 self.place,
                 plan,
                 concurrency=concurrency,
+                rate=rate,
                 allow_refusals=allow_refusals,
                 begun=lambda run: self.err.print(f"Run [bold]{run}[/] (Ctrl-C is safe: `decamp resume {run}` goes on)"),
-                on_event=follow,
+                on_event=follow.on_event,
+                on_look=follow.on_look,
             )
-        self.exit_code = report.exit_code
-        return report
+        self.exit_code = accounts.exit_code(chain)
+        return chain
 
     @contextmanager
-    def following(self, total: int, done: frozenset[str] = frozenset()) -> Iterator[Following]:
+    def following(self, done: frozenset[str] = frozenset()) -> Iterator[Following]:
         """Draws what goes on, but for what was `done` before. Ctrl-C leaves the run as it is, and says how to go on."""
-        with Following(self.err, total, done) as follow:
+        with Following(self.err, done) as follow:
             try:
                 yield follow
             except KeyboardInterrupt:
@@ -114,64 +136,7 @@ class Applier(RunTable):
                 os._exit(130)  # a call to a cloud may still hang in a thread, which Python would wait for
 
 
-class Following:
-    """A line for each action that ended, a bar for each that goes on, and one for all. Where stderr is no terminal: the lines only."""
-
-    def __init__(self, console: Console, total: int, done: frozenset[str] = frozenset()) -> None:
-        self._console = console
-        self._bars = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}", table_column=Column(ratio=3, no_wrap=True)),
-            BarColumn(table_column=Column(ratio=1)),
-            TextColumn("{task.fields[told]}"),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            expand=True,
-        )
-        self._all = self._bars.add_task("[bold]all actions", total=total, completed=len(done), told="")
-        self._ended = set(done)
-        self._tasks: dict[str, TaskID] = {}
-        self._total = total
-
-    def __enter__(self) -> Following:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        self._bars.stop()
-
-    def __call__(self, action: ActionReport) -> None:
-        if action.state in ENDED:
-            self._end(action)
-        elif action.state is ActionState.RUNNING:
-            self._draw(action)
-
-    def _draw(self, action: ActionReport) -> None:
-        if action.id not in self._tasks:
-            self._tasks[action.id] = self._bars.add_task(f"{action.verb} {action.target}", total=None, told="")
-        done, total = action.progress or (0, 0)
-        told = f"{amount_of_bytes(done)} of {amount_of_bytes(total)}" if total > 1024 else action.said[:60]
-        self._bars.update(self._tasks[action.id], completed=done, total=total or None, told=told)
-
-    def _end(self, action: ActionReport) -> None:
-        if action.id in self._ended:
-            return
-        self._ended.add(action.id)
-        if action.id in self._tasks:
-            self._bars.remove_task(self._tasks.pop(action.id))
-        mark, style = STYLES[action.state]
-        took = f"  {duration(seconds_between(action.started_at, action.ended_at))}" if action.started_at else ""
-        said = action.error or action.said or str(action.target)
-        line = Text.assemble((f" {mark} ", style), (f"{action.verb} ", "bold"), said, (took, "dim"))
-        self._console.print(line, soft_wrap=not self._console.is_terminal)
-        self._bars.update(self._all, completed=len(self._ended), told=f"{len(self._ended)} of {self._total}")
-
-
-def _row(action: ActionReport) -> tuple[Any, ...]:
+def _row(action: ActionReport, run: str) -> tuple[Any, ...]:
     took = duration(seconds_between(action.started_at, action.ended_at)) if action.started_at else ""
     said = action.error or action.warning or action.said
-    return action.verb.value, str(action.target), action.state.value, took, amount_of_bytes(action.bytes) if action.bytes else "", said
+    return action.verb.value, str(action.target), action.state.value, took, amount_of_bytes(action.bytes) if action.bytes else "", said, run

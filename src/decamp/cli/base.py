@@ -21,6 +21,7 @@ from rich.text import Text
 
 from decamp import files, settings
 from decamp.model.errors import BadInput, Error
+from decamp.model.rates import bytes_per_second
 from decamp.model.survey import Survey
 
 if TYPE_CHECKING:
@@ -156,6 +157,14 @@ def plan_argument(parser: argparse.ArgumentParser) -> None:
 
 def run_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run's id, or the beginning of it (`decamp runs` lists them)")
+
+
+def rate(text: str) -> int:
+    """Bytes a second."""
+    try:
+        return bytes_per_second(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def at_least_one(text: str) -> int:

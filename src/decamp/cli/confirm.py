@@ -8,7 +8,7 @@ from decamp import app
 from decamp.cli.applying import Applier
 from decamp.cli.base import run_argument
 from decamp.cli.planning import print_refusals
-from decamp.model.run import RunReport
+from decamp.model.chain import Chain
 
 
 class Confirm(Applier):
@@ -19,8 +19,8 @@ class Confirm(Applier):
         run_argument(parser)
         return parser
 
-    def reported(self, parsed_args: argparse.Namespace) -> RunReport:
+    def reported(self, parsed_args: argparse.Namespace) -> Chain:
         plan = app.plan_confirm(self.place, parsed_args.run)
         print_refusals(plan, self.err)
         self.ask_about(plan, parsed_args)
-        return self.apply(plan, concurrency=None, allow_refusals=True)
+        return self.apply(plan, allow_refusals=True)

@@ -7,7 +7,9 @@ import argparse
 from decamp import app
 from decamp.cli.applying import Applier
 from decamp.cli.base import run_argument
-from decamp.model.run import ActionState, RunReport
+from decamp.model import accounts
+from decamp.model.chain import Chain
+from decamp.model.run import ActionState
 
 
 class Resume(Applier):
@@ -18,10 +20,10 @@ class Resume(Applier):
         run_argument(parser)
         return parser
 
-    def reported(self, parsed_args: argparse.Namespace) -> RunReport:
-        before = app.status(self.place, parsed_args.run)
+    def reported(self, parsed_args: argparse.Namespace) -> Chain:
+        before = app.status(self.place, parsed_args.run).last
         done = frozenset(action.id for action in before.actions if action.state is ActionState.DONE)
-        with self.following(len(before.actions), done) as follow:
-            report = app.resume(self.place, parsed_args.run, on_event=follow)
-        self.exit_code = report.exit_code
-        return report
+        with self.following(done) as follow:
+            chain = app.resume(self.place, parsed_args.run, on_event=follow.on_event, on_look=follow.on_look)
+        self.exit_code = accounts.exit_code(chain)
+        return chain

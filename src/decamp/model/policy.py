@@ -6,6 +6,7 @@ import enum
 
 import msgspec
 
+from decamp.model.rates import bytes_per_second
 from decamp.model.survey import Pinned, Server
 
 
@@ -47,7 +48,7 @@ class KeptStopped(enum.StrEnum):
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     concurrency: int = 4
-    """Actions of one run at a time."""
+    """Actions of one run at a time. A vacate has as many as its locks allow, unless it is told otherwise."""
     spare_hosts: int = 0
     """Keep free what the largest N hosts can hold."""
     never_touch_hosts: tuple[str, ...] = ()
@@ -59,10 +60,24 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     stall_seconds: float = 600
     """Without progress for so long, a live migration does not converge."""
     migration_timeout_seconds: float = 3600
+    migration_attempts: int = 3
+    """So often a server is tried to be migrated, or a step of a host to be done, before its host stays."""
+    retry_seconds: float = 60
+    """What may pass by itself is tried again after so long; after twice as long the time after, and so on."""
+    migration_rate: str | None = None
+    """Bytes a second that the migrations of all runs of one state database take in total, such as 2GB/s; null: as many as they can."""
+    wave_hosts: int = 50
+    """After so many freed hosts a vacate looks at the cloud again, and plans the rest anew."""
+    drain_share: float = 0.1
+    """So does it when more than this share of a plan's hosts cannot be freed as planned."""
     stack_timeout_seconds: float = 7200
     node_timeout_seconds: float = 7200
     join_timeout_seconds: float = 1800
     copy_timeout_seconds: float = 86400
+
+    def __post_init__(self) -> None:
+        if self.migration_rate is not None:
+            bytes_per_second(self.migration_rate)
 
     def pins(self, server: Server) -> Pinned | None:
         """Why the server can be migrated neither live nor cold; null: nothing is known against it."""

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from decamp.model.errors import BadInput, Changed, Error, Failed, Refused, Unreachable
-from decamp.model.plan import Verb
+from decamp.model.plan import Refusal, Verb
 from decamp.model.refs import Ref
+from decamp.model.setbacks import Setback
 
 
 class ActionState(enum.StrEnum):
@@ -51,14 +52,17 @@ class RunState(enum.StrEnum):
     """Every action is done."""
     FAILED = "failed"
     """It is over, and at least one action failed."""
+    DRAINED = "drained"
+    """It is over, and began nothing more from some moment on, so that its rest is planned anew: another run follows."""
     CANCELLED = "cancelled"
     """It is over since somebody asked for that; what was done stays done."""
 
 
 RUN_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
-    RunState.RUNNING: frozenset({RunState.INTERRUPTED, RunState.DONE, RunState.FAILED, RunState.CANCELLED}),
+    RunState.RUNNING: frozenset({RunState.INTERRUPTED, RunState.DONE, RunState.FAILED, RunState.DRAINED, RunState.CANCELLED}),
     RunState.INTERRUPTED: frozenset({RunState.RUNNING, RunState.CANCELLED}),
     RunState.DONE: frozenset(),
+    RunState.DRAINED: frozenset(),
     RunState.FAILED: frozenset({RunState.RUNNING}),
     RunState.CANCELLED: frozenset({RunState.RUNNING}),
 }
@@ -80,6 +84,8 @@ class ActionReport(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     error_kind: str | None = None
     """Name of the class of the error in model.errors, in lower case: failed, refused, changed, unreachable, bad_input, bug."""
+    setback: Setback | None = None
+    """The error as those read it who plan the rest."""
     warning: str | None = None
     """What somebody should look at though the action is done."""
     bytes: int = 0
@@ -105,6 +111,29 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     """The run that undid it."""
     confirmed_by: str | None = None
     """The run that confirmed it."""
+    chain: str = ""
+    """The first of the runs that follow each other, of which this is one."""
+    whole: RunState
+    """State of the chain, as far as this run is its last."""
+
+
+class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
+    """Why nothing follows the last run of a chain, but what leaves the cloud clean."""
+
+    state: RunState
+    """Of the chain: done, failed or cancelled."""
+    text: str
+    refusals: tuple[Refusal, ...] = ()
+    """What keeps the hosts that stay, as the last plan said it."""
+    where: dict[str, str | None] = {}
+    """Server that was planned to be moved and was not -> its host as the last look at the cloud found it; null: it is gone."""
+
+
+class Later(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing can be done now; what failed is tried again after a while."""
+
+    seconds: float
+    text: str
 
 
 class RunReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +147,23 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     began_at: str
     ended_at: str | None = None
     cancel_asked_at: str | None = None
+    chain: str = ""
+    """The first of the runs that follow each other, of which this is one."""
+    follows: str | None = None
+    """The run whose rest it takes up."""
+    drained_at: str | None = None
+    """From then on nothing more of it began: its rest is planned anew."""
+    concluded_at: str | None = None
+    """From then on nothing follows it, but on demand."""
+    conclusion: Conclusion | None = None
+    reopened_at: str | None = None
+    """It was concluded, and resumed: what failed up to here does not count any more."""
+    whole: RunState
+    """State of the chain, as far as this run is its last."""
+    said: str = ""
+    """What is done after its end, before its follow-up begins."""
+    bytes_per_second: int | None = None
+    """What its migrations may take together with those of all runs; null: as much as they can."""
     actions: tuple[ActionReport, ...] = ()
 
     def count(self, state: ActionState) -> int:

@@ -194,18 +194,24 @@ def _postgresql_engine(url: sa.URL) -> sa.Engine:
 
 def _prepare(database: Database) -> None:
     with database.reading() as connection:
-        if sa.inspect(connection).has_table("decamp_schema"):
-            _refuse_newer(database, connection)
+        if _version(connection) == schema.VERSION:
             return
     with database.writing() as connection:
         if not database.is_sqlite:
             # Two that begin at once: CREATE TABLE IF NOT EXISTS is not safe against itself in PostgreSQL.
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('decamp_schema'))"))
+        found = _version(connection)
+        if found > schema.VERSION:
+            raise BadInput(f"{database.where}: written by a newer Decamp (version {found} of its tables, this one knows {schema.VERSION})")
+        for version in range(found + 1, schema.VERSION + 1) if found else ():
+            for statement in schema.UPGRADES[version]:
+                connection.exec_driver_sql(statement)
         schema.metadata.create_all(connection)
         connection.execute(database.insert_or_leave(schema.version, {"version": schema.VERSION}))
 
 
-def _refuse_newer(database: Database, connection: sa.Connection) -> None:
-    found = connection.execute(sa.select(sa.func.max(schema.version.c.version))).scalar()
-    if found is not None and found > schema.VERSION:
-        raise BadInput(f"{database.where}: written by a newer Decamp (version {found} of its tables, this one knows {schema.VERSION})")
+def _version(connection: sa.Connection) -> int:
+    """Of the tables that are there; 0: none are."""
+    if not sa.inspect(connection).has_table("decamp_schema"):
+        return 0
+    return connection.execute(sa.select(sa.func.max(schema.version.c.version))).scalar() or 0

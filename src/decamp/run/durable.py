@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
 from dbos import DBOS, DBOSConfig, Serializer
@@ -13,10 +13,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from decamp.model.errors import Failed
 from decamp.run.database import Database, told
 
-WORKFLOWS_VERSION = "decamp-workflows-1"
+WORKFLOWS_VERSION = "decamp-workflows-2"
 """Only workers of the same version take each other's workflows over. To be raised when the steps of a workflow change, and only then."""
 QUEUE_POLL_SECONDS = 0.1
-WALK, ACT = "decamp.walk", "decamp.act"
+WALK, ACT, FOLLOW = "decamp.walk", "decamp.act", "decamp.follow"
+PRUNED_AT_ONCE = 500
+"""Workflows that are looked at in one go when what is over is taken away."""
 
 
 class _Json(Serializer):
@@ -59,6 +61,7 @@ class Durable:
         queues: list[str] | None,
         walk: Callable[..., Any],
         act: Callable[..., Any],
+        follow: Callable[..., Any],
         broken: Callable[[Exception], None],
     ) -> None:
         """`queues` None: take workflows from all of them, those included that are made later."""
@@ -83,6 +86,7 @@ class Durable:
             # No bound on recoveries: a run may be crashed and resumed as often as it takes.
             self.walk = DBOS.workflow(name=WALK, max_recovery_attempts=None)(walk)
             self.act = DBOS.workflow(name=ACT, max_recovery_attempts=None)(act)
+            self.follow = DBOS.workflow(name=FOLLOW, max_recovery_attempts=None)(follow)
             if queues is not None:
                 DBOS.listen_queues(queues)
             with database.telling():
@@ -98,3 +102,11 @@ class Durable:
     def recover(self, worker: str) -> None:
         """Put the unfinished workflows of a dead worker back into their queues (DBOS's own recovery; whoever listens takes them)."""
         DBOS._recover_pending_workflows([worker])  # pyright: ignore[reportPrivateUsage]
+
+    def prune(self, over: Set[str]) -> None:
+        """Delete the workflows of these runs, but for those that have not quite ended."""
+        while rows := DBOS.list_workflows(limit=PRUNED_AT_ONCE, load_input=False, load_output=False):
+            ended = [row.workflow_id for row in rows if row.workflow_id.partition("/")[0] in over and row.status != "PENDING"]
+            if not ended:
+                return
+            DBOS.delete_workflows(ended)

@@ -12,18 +12,24 @@ from typing import Any
 from dbos import DBOS, SetWorkflowID
 from sqlalchemy.exc import SQLAlchemyError
 
+from decamp.model import accounts
+from decamp.model.chain import Chain
 from decamp.model.effects import Performer
 from decamp.model.errors import BadInput, Bug, Error, Failed
-from decamp.model.plan import Action, Plan, Verb
+from decamp.model.plan import Action, Plan, VacateGoal, Verb
+from decamp.model.policy import Policy
 from decamp.model.run import ActionReport, ActionState, RunReport, RunState
-from decamp.run import journal, workers
+from decamp.run import chains, journal, workers
+from decamp.run.attention import Attention
 from decamp.run.database import open_database, told
 from decamp.run.durable import QUEUE_POLL_SECONDS, Durable
 from decamp.run.failover import Heart
+from decamp.run.pacing import Turnstile
 from decamp.run.patience import Patience
 from decamp.run.performing import Job, Office, Stopped, perform_action
-from decamp.run.runs import Runs, about_of
-from decamp.run.walking import Walk, check_graph
+from decamp.run.runs import Runs
+from decamp.run.succession import Follow, Succession
+from decamp.run.walking import Walk, Wave, check_graph
 
 LEG_ENDS = 200
 """A walk hands over to a successor after so many ended actions: what a worker that takes over has to replay stays short."""
@@ -31,6 +37,10 @@ LEAVE_SECONDS = 10.0
 """How long performers may take to come to a safe point when the process ends."""
 WAKE_SECONDS = 0.25
 """A walk looks for actions that other processes ended; those of its own wake it at once."""
+MOST_AT_ONCE = 400
+"""Actions that one process has in hand at a time, where only the plan's locks say how many may be: each is a thread that mostly waits."""
+PRUNE_SECONDS = 3600.0
+"""How often a worker that serves takes away what DBOS keeps of runs that are over."""
 
 _log = logging.getLogger(__name__)
 
@@ -49,9 +59,14 @@ class Engine:
         old: str = "old",
         new: str = "new",
         patience: Patience | None = None,
+        policy: Policy | None = None,
+        follow: Follow | None = None,
         leave_seconds: float = LEAVE_SECONDS,
     ) -> None:
-        """Raises BadInput, Failed or Unreachable if the state database cannot be used; makes a SQLite file and its folder."""
+        """`follow` says what comes after a run of a vacate; without it, nothing does.
+
+        Raises BadInput, Failed or Unreachable if the state database cannot be used; makes a SQLite file and its folder.
+        """
         database = open_database(url, create=True)
         assert database is not None  # noqa: S101 - it was created
         self._database = database
@@ -62,6 +77,7 @@ class Engine:
         self._broken: Exception | None = None
         self._plans: dict[str, Plan] = {}
         self._actions: dict[str, dict[str, Action]] = {}
+        self._known_bearings: dict[str, chains.Bearings] = {}
         self._durable: Durable | None = None
         self._heart: Heart | None = None
         self._worker = workers.this_process()
@@ -72,7 +88,13 @@ class Engine:
             old=old,
             new=new,
             patience=patience or Patience(),
+            attention=Attention(database),
+            turnstile=Turnstile(database),
             stopping=self._stop.is_set,
+        )
+        self._policy = policy or Policy()
+        self._succession = follow and Succession(
+            database=database, follow=follow, patience=self._office.patience, leave=self._leave_if_stopping
         )
         self.runs = Runs(database)
         self.abandoned = False
@@ -94,8 +116,11 @@ class Engine:
             workers.leave(self._database, self._worker.id)
         self._database.close()
 
-    def begin(self, plan: Plan, concurrency: int = 4) -> str:
+    def begin(self, plan: Plan, concurrency: int | None = None, bytes_per_second: int | None = None) -> str:
         """Store the plan and begin to apply it; the run's id.
+
+        Without a concurrency, as many actions as policy says are performed at a time, of a vacate as many as its locks allow.
+        `bytes_per_second` is what its migrations may take, with those of all runs.
 
         Raises Refused if it is being applied or was interrupted, Changed if it was applied already, BadInput if its graph is broken.
         """
@@ -103,19 +128,22 @@ class Engine:
         unknown = sorted({action.verb for action in plan.actions} - set(self._office.performers))
         if unknown:
             raise BadInput(f"the plan has actions that nothing here can perform: {', '.join(unknown)}")
+        if concurrency is None:
+            concurrency = MOST_AT_ONCE if isinstance(plan.goal, VacateGoal) else self._policy.concurrency
         if concurrency < 1:
             raise BadInput("the concurrency has to be 1 at least")
-        run = journal.begin(self._database, plan, concurrency, self._worker)
+        run = journal.begin(self._database, plan, concurrency, self._worker, bytes_per_second)
         self._start(run, round=1)
         return run
 
     def resume(self, run: str) -> str:
         """Go on with a run that was interrupted, failed or was cancelled; its id. What is done is not repeated.
 
-        Raises Refused if it is done, or if a worker lives that applies it.
+        Of runs that follow each other, with the last. Raises Refused if it is done, or if a worker lives that applies it.
         """
-        run = self.runs.resolve(run)
-        self._start(run, round=journal.resume(self._database, run, self._worker))
+        run = self.runs.last(run)
+        begin_round = chains.resume if self._is_followed(run) else journal.resume
+        self._start(run, round=begin_round(self._database, run, self._worker))
         return run
 
     def serve(self, stop: threading.Event) -> None:
@@ -123,43 +151,65 @@ class Engine:
         with self._database.writing() as connection:
             workers.enter(connection, self._worker, listens=None)
         self._launch(queues=None)
+        pruned_at = float("-inf")
         while not stop.wait(0.2):
             self._raise_if_broken()
+            if time.monotonic() - pruned_at >= PRUNE_SECONDS:
+                self._prune()
+                pruned_at = time.monotonic()
 
     def cancel(self, run: str) -> RunState:
         """Ask that nothing more of the run begins, and that what is being done stops at a safe point."""
         return self.runs.cancel(run)
 
-    def wait(self, run: str, on_event: Callable[[ActionReport], None] | None = None) -> RunReport:
-        """Block until the run is over, telling every change. Raises what made this worker stop, if that came first."""
-        report = self.runs.watch(run, on_event, until=lambda: self._broken is not None)
+    def wait(
+        self, run: str, on_event: Callable[[ActionReport], None] | None = None, on_look: Callable[[Chain], None] | None = None
+    ) -> RunReport:
+        """Block until the run and all that follows it is over, telling every change; the last run.
+
+        Raises what made this worker stop, if that came first.
+        """
+        report = self.runs.watch(run, on_event, on_look, until=lambda: self._broken is not None)
         self._raise_if_broken()
+        self._prune()
         return report
 
     def settle(self, run: str) -> RunReport:
         """Find out what the half-done actions of a run left behind, and journal it; nothing new begins.
 
-        An interrupted run is cancelled by it. Raises Refused while a worker applies the run.
+        An interrupted run is cancelled by it; what leaves the cloud clean then (`release`) is not done yet.
+        Raises Refused while a worker applies the run.
         """
         run = self.runs.resolve(run)
         number = journal.begin_settling(self._database, run, self._worker)
         for half_done in journal.unsettled(self._database, run):
             perform_action(self._office, self._job(run, number, self._action(run, half_done), settle=True))
         journal.set_aside(self._database, run, number, None, ActionState.CANCELLED)
-        journal.end_run(self._database, run, number)
+        journal.end_run(self._database, run, number, followed=self._is_followed(run))
         return self.runs.report(run)
 
-    def _start(self, run: str, round: int) -> None:
-        if self._durable is None:
-            self._launch(queues=[_queue(run, round)])
-        with self._database.telling():
-            self._enqueue_walk(run, round)
-            _delete_queue(run, round - 1)
+    def release(self, run: str) -> str:
+        """Begin what follows a run that was cancelled: hosts that it did not free are given back. Its id."""
+        run = self.runs.last(run)
+        self._start(run, round=chains.standing(self._database, run).round)
+        return run
 
-    def _enqueue_walk(self, run: str, round: int) -> None:
-        """The workflow of the round, if it is not there yet."""
-        DBOS.register_queue(_queue(run, round), polling_interval_sec=QUEUE_POLL_SECONDS, on_conflict="always_update")
-        self._enqueue("walk/1", run, round, self._walk_workflow, run, round, 1, [])
+    def _start(self, run: str, round: int) -> None:
+        chain = chains.standing(self._database, run).chain
+        if self._durable is None:
+            self._launch(queues=[_queue(chain, round)])
+        with self._database.telling():
+            self._enqueue_next(run)
+            _delete_queue(chain, round - 1)
+
+    def _enqueue_next(self, run: str) -> None:
+        """The workflow that the run needs now, if it is not there yet: that of its walk, or that of what follows."""
+        now = chains.standing(self._database, run)
+        DBOS.register_queue(_queue(now.chain, now.round), polling_interval_sec=QUEUE_POLL_SECONDS, on_conflict="always_update")
+        if not now.over:
+            self._enqueue("walk/1", run, now.round, self._walk_workflow, run, now.round, 1, [])
+        elif self._is_followed(run) and not now.concluded:
+            self._enqueue("follow", run, now.round, self._follow_workflow, run, now.round)
 
     def _recover(self, worker: str) -> None:
         """Put what a dead worker had not finished back into the queues; also a run that it began and did not get to enqueue."""
@@ -167,7 +217,13 @@ class Engine:
         with self._database.telling():
             self._durable.recover(worker)
             for left in journal.left_by(self._database, worker):
-                self._enqueue_walk(*left)
+                self._enqueue_next(left)
+
+    def _prune(self) -> None:
+        """Take away what DBOS keeps of runs that are over: the truth about them is in our own rows."""
+        if self._durable is not None:
+            with self._database.telling():
+                self._durable.prune(journal.over(self._database))
 
     def _launch(self, queues: list[str] | None) -> None:
         if self._durable is not None:
@@ -178,9 +234,10 @@ class Engine:
             queues=queues,
             walk=self._guarded(self._walk),
             act=self._guarded(self._act),
+            follow=self._guarded(self._take_up),
             broken=self._break,
         )
-        self._walk_workflow, self._act_workflow = self._durable.walk, self._durable.act
+        self._walk_workflow, self._act_workflow, self._follow_workflow = self._durable.walk, self._durable.act, self._durable.follow
         self._heart = Heart(
             self._database,
             self._worker.id,
@@ -198,7 +255,7 @@ class Engine:
     def _enqueue(self, id: str, run: str, round: int, workflow: Callable[..., Any], *args: Any) -> None:
         """Under an id that makes a second time do nothing."""
         with SetWorkflowID(f"{run}/{round}/{id}"):
-            DBOS.enqueue_workflow(_queue(run, round), workflow, *args)
+            DBOS.enqueue_workflow(_queue(self._bearings(run).chain, round), workflow, *args)
 
     def _walk(self, run: str, round: int, leg: int, running: list[str]) -> str:
         """The workflow that walks a plan. Deterministic: whatever it learns, it learns in journaled steps."""
@@ -207,11 +264,12 @@ class Engine:
             return "stale"
         plan = self._plan(run)
         ended = {action: ActionState(state) for action, state in look["ended"].items()}
-        walk = Walk(plan, dict.fromkeys(running, ActionState.RUNNING) | ended, look["concurrency"])
-        cancelled, ends = bool(look["cancelled"]), 0
+        wave = Wave(**look["wave"]) if look["wave"] else None
+        walk = Walk(plan, dict.fromkeys(running, ActionState.RUNNING) | ended, look["concurrency"], wave)
+        cancelled, drained, ends = bool(look["cancelled"]), bool(look["drained"]), 0
         while True:
-            for action in [] if cancelled else walk.begin():
-                self._enqueue(action, run, round, self._act_workflow, run, round, action)
+            if not (cancelled or drained):
+                drained = self._begin_or_drain(run, round, walk)
             if not walk.running:
                 break
             if ends >= LEG_ENDS:
@@ -226,31 +284,57 @@ class Engine:
             cancelled = cancelled or woken["cancelled"]
             if not cancelled and (skipped := walk.blocked()):
                 DBOS.run_step({"name": "skip"}, self._set_aside, run, round, skipped, ActionState.SKIPPED.value)
-        return str(DBOS.run_step({"name": "end"}, self._end, run, round, cancelled))
+        ended_as = DBOS.run_step({"name": "end"}, self._end, run, round, cancelled)
+        if ended_as != "stale" and look["followed"]:
+            self._enqueue("follow", run, round, self._follow_workflow, run, round)
+        return str(ended_as)
+
+    def _begin_or_drain(self, run: str, round: int, walk: Walk) -> bool:
+        """Whether the run is drained from here on; else all that may begin now is enqueued."""
+        if walk.is_drained():
+            DBOS.run_step({"name": "drain"}, chains.drain, self._database, run, round)
+            return True
+        for action in walk.begin():
+            self._enqueue(action, run, round, self._act_workflow, run, round, action)
+        return False
 
     def _act(self, run: str, round: int, id: str) -> str:
         """The workflow that performs one action."""
         action = self._action(run, id)
         return str(DBOS.run_step({"name": "perform"}, lambda: perform_action(self._office, self._job(run, round, action)).value))
 
+    def _take_up(self, run: str, round: int) -> str:
+        """The workflow between a run and the one that follows it."""
+        assert self._succession is not None  # noqa: S101 - else it is not enqueued
+        following = DBOS.run_step({"name": "take up"}, self._succession.take_up, run, round)
+        if following is not None:
+            self._enqueue("walk/1", following, round, self._walk_workflow, following, round, 1, [])
+            return str(following)
+        DBOS.run_step({"name": "clear"}, self._clear, run, round)
+        return "nothing follows"
+
     def _look(self, run: str, round: int) -> dict[str, Any] | None:
-        current, concurrency, _ = journal.current_round(self._database, run)
-        if current != round:
+        now = chains.standing(self._database, run)
+        if now.round != round:
             return None
+        followed = self._is_followed(run)
         return {
             "ended": journal.ended(self._database, run),
-            "concurrency": concurrency,
-            "cancelled": journal.cancel_asked(self._database, run),
+            "concurrency": now.concurrency,
+            "cancelled": now.cancel_asked,
+            "drained": now.drained,
+            "followed": followed,
+            "wave": {"hosts": self._policy.wave_hosts, "share": self._policy.drain_share} if followed else None,
         }
 
     def _await_ends(self, run: str, round: int, running: list[str]) -> dict[str, Any] | None:
         while True:
-            if self._stop.is_set():
-                raise Stopped
+            self._leave_if_stopping()
             ended = self._database.steadily(lambda: journal.ended_among(self._database, run, running))
+            now = chains.standing(self._database, run)
             if ended:
-                return {"ended": ended, "cancelled": journal.cancel_asked(self._database, run)}
-            if journal.current_round(self._database, run)[0] != round:
+                return {"ended": ended, "cancelled": now.cancel_asked}
+            if now.round != round:
                 return None
             with self._ended:
                 self._ended.wait(WAKE_SECONDS)
@@ -261,11 +345,24 @@ class Engine:
 
     def _end(self, run: str, round: int, cancelled: bool) -> str:
         journal.set_aside(self._database, run, round, None, ActionState.CANCELLED if cancelled else ActionState.SKIPPED)
-        state = journal.end_run(self._database, run, round)
+        followed = self._is_followed(run)
+        state = journal.end_run(self._database, run, round, followed=followed)
         if state is None:
             return "stale"
-        _delete_queue(run, round)
+        if not followed:
+            self._clear(run, round)
         return state.value
+
+    def _clear(self, run: str, round: int) -> None:
+        _delete_queue(self._bearings(run).chain, round)
+
+    def _leave_if_stopping(self) -> None:
+        if self._stop.is_set():
+            raise Stopped
+
+    def _is_followed(self, run: str) -> bool:
+        """Whether something may follow the run."""
+        return self._succession is not None and isinstance(self._plan(run).goal, VacateGoal)
 
     def _guarded(self, workflow: Callable[..., str]) -> Callable[..., str]:
         """An execution that cannot go on leaves its workflow unfinished, to be recovered: only what the workflow returns ends it."""
@@ -332,15 +429,29 @@ class Engine:
             self._actions[run] = {action.id: action for action in self._plan(run).actions}
         return self._actions[run][id]
 
+    def _bearings(self, run: str) -> chains.Bearings:
+        if run not in self._known_bearings:
+            self._known_bearings[run] = chains.bearings(self._database, run)
+        return self._known_bearings[run]
+
     def _job(self, run: str, round: int, action: Action, *, settle: bool = False) -> Job:
-        return Job(run=run, round=round, action=action, about=about_of(self._plan(run).goal), settle=settle)
+        bearings = self._bearings(run)
+        return Job(
+            run=run,
+            round=round,
+            action=action,
+            sources=bearings.sources,
+            bytes=accounts.bytes_of(self._plan(run), action),
+            bytes_per_second=bearings.bytes_per_second,
+            settle=settle,
+        )
 
 
-def _queue(run: str, round: int) -> str:
-    """Each round of a run has a queue: a worker that applies one run takes nothing from the others, nor from what is over."""
-    return f"run-{run}-{round}"
+def _queue(chain: str, round: int) -> str:
+    """Each round of runs that follow each other has one: a worker that applies them takes nothing from others, nor from what is over."""
+    return f"run-{chain}-{round}"
 
 
-def _delete_queue(run: str, round: int) -> None:
+def _delete_queue(chain: str, round: int) -> None:
     """Nobody takes from it any more."""
-    DBOS.delete_queue(_queue(run, round))
+    DBOS.delete_queue(_queue(chain, round))

@@ -13,8 +13,9 @@ from sqlalchemy.exc import IntegrityError
 from decamp.model.documents import encode
 from decamp.model.effects import Outcome
 from decamp.model.errors import BadInput, Changed, Refused
-from decamp.model.plan import Action, ConfirmGoal, Plan, UndoGoal
+from decamp.model.plan import Action, ConfirmGoal, Goal, Plan, UndoGoal
 from decamp.model.run import ACTION_TRANSITIONS, ENDED, ActionState, RunState
+from decamp.model.setbacks import Setback
 from decamp.run import locks, schema, workers
 from decamp.run.database import Database, timestamp
 from decamp.run.ledger import mark_verified, write_entry
@@ -40,43 +41,47 @@ class ActionEnd(msgspec.Struct, frozen=True, kw_only=True):
     state: ActionState
     error: str | None = None
     kind: str | None = None
+    setback: Setback | None = None
 
 
-def begin(database: Database, plan: Plan, concurrency: int, worker: workers.Worker) -> str:
+def begin(database: Database, plan: Plan, concurrency: int, worker: workers.Worker, bytes_per_second: int | None = None) -> str:
     """Store the plan and a run of it, on which `worker` works from now on; the run's id.
 
     Raises Refused where the plan is being applied, Changed where it was.
     """
-    goal = msgspec.to_builtins(plan.goal)
-    about = plan.goal.run if isinstance(plan.goal, UndoGoal | ConfirmGoal) else None
-    now = timestamp()
     try:
         with database.writing() as connection:
-            connection.execute(database.insert_or_leave(schema.plans, {"id": plan.id, "document": encode(plan), "stored_at": now}))
-            if about:
+            if about := about_of(plan.goal):
                 _refuse_unless_over(connection, about)
             number = _next_number(connection, plan)
-            run = _run_id(connection, plan, number)
-            connection.execute(
-                sa.insert(_RUNS).values(
-                    id=run,
-                    plan=plan.id,
-                    number=number,
-                    goal=msgspec.json.encode(goal).decode(),
-                    about=about,
-                    concurrency=concurrency,
-                    round=1,
-                    began_at=now,
-                )
+            run = insert(
+                database, connection, plan, number=number, round=1, concurrency=concurrency, about=about, bytes_per_second=bytes_per_second
             )
-            if plan.actions:
-                connection.execute(
-                    sa.insert(_ACTIONS), [_new_action(run, position, action) for position, action in enumerate(plan.actions)]
-                )
             workers.enter(connection, worker, listens=run)
     except IntegrityError as error:
         raise Refused(f"plan {plan.id} has just been begun by somebody else: see `decamp runs`") from error
     return run
+
+
+def insert(
+    database: Database, connection: sa.Connection, plan: Plan, *, number: int, round: int, chain: str | None = None, **values: Any
+) -> str:
+    """Store the plan and a run of it; the run's id."""
+    now = timestamp()
+    connection.execute(database.insert_or_leave(schema.plans, {"id": plan.id, "document": encode(plan), "stored_at": now}))
+    run = _run_id(connection, plan, number)
+    goal = msgspec.json.encode(plan.goal).decode()
+    connection.execute(
+        sa.insert(_RUNS).values(id=run, plan=plan.id, number=number, goal=goal, round=round, began_at=now, chain=chain or run, **values)
+    )
+    if plan.actions:
+        connection.execute(sa.insert(_ACTIONS), [_new_action(run, position, action) for position, action in enumerate(plan.actions)])
+    return run
+
+
+def about_of(goal: Goal) -> str | None:
+    """The run that a goal is about."""
+    return goal.run if isinstance(goal, UndoGoal | ConfirmGoal) else None
 
 
 def resume(database: Database, run: str, worker: workers.Worker) -> int:
@@ -85,48 +90,59 @@ def resume(database: Database, run: str, worker: workers.Worker) -> int:
     Raises Refused if it is running, or done.
     """
     with database.writing() as connection:
-        row = _run(connection, run)
+        row = run_of(connection, run)
         _refuse_if_done(row)
-        _refuse_if_live(connection, run)
-        connection.execute(
-            sa.update(_RUNS).where(_RUNS.c.id == run).values(round=row.round + 1, outcome=None, ended_at=None, cancel_asked_at=None)
-        )
+        refuse_if_live(connection, run)
+        anew = {"outcome": None, "ended_at": None, "cancel_asked_at": None, "concluded_at": None, "whole": None}
+        connection.execute(sa.update(_RUNS).where(_RUNS.c.id == run).values(round=row.round + 1, **anew))
         back = [state for state, following in ACTION_TRANSITIONS.items() if ActionState.WAITING in following]
-        connection.execute(
-            sa.update(_ACTIONS)
-            .where(_ACTIONS.c.run == run, _ACTIONS.c.state.in_(back))
-            .values(state=ActionState.WAITING, holder=None, ended_at=None, error=None, error_kind=None, said="", changed=time.time())
-        )
-        workers.enter(connection, worker, listens=run)
+        take_up_again(connection, run, back)
+        workers.enter(connection, worker, listens=row.chain)
         return row.round + 1
 
 
+def take_up_again(connection: sa.Connection, run: str, states: Iterable[ActionState]) -> None:
+    """Actions in these states wait again."""
+    connection.execute(
+        sa.update(_ACTIONS)
+        .where(_ACTIONS.c.run == run, _ACTIONS.c.state.in_(sorted(states)))
+        .values(
+            state=ActionState.WAITING, holder=None, ended_at=None, error=None, error_kind=None, setback=None, said="", changed=time.time()
+        )
+    )
+
+
 def ask_cancel(database: Database, run: str) -> RunState:
-    """Nothing more of it begins. INTERRUPTED: nobody lives who would hear it. Raises Refused if it is over."""
+    """Nothing more of it begins, and nothing follows it but what leaves the cloud clean. INTERRUPTED: nobody lives who would hear it.
+
+    Raises Refused if it is over.
+    """
     with database.writing() as connection:
-        row = _run(connection, run)
-        if row.outcome is not None:
-            raise Refused(f"run {run} is over ({row.outcome}): there is nothing to cancel")
+        row = run_of(connection, run)
+        if row.concluded_at is not None:
+            raise Refused(f"run {run} is over ({row.whole}): there is nothing to cancel")
         connection.execute(sa.update(_RUNS).where(_RUNS.c.id == run, _RUNS.c.cancel_asked_at.is_(None)).values(cancel_asked_at=timestamp()))
-        return RunState.RUNNING if workers.live_for(connection, run) else RunState.INTERRUPTED
+        return RunState.RUNNING if workers.live_for(connection, row.chain) else RunState.INTERRUPTED
 
 
-def current_round(database: Database, run: str) -> tuple[int, int, bool]:
-    """(round, concurrency, whether it is over)."""
-    with database.reading() as connection:
-        row = _run(connection, run)
-        return row.round, row.concurrency, row.outcome is not None
-
-
-def left_by(database: Database, worker: str) -> tuple[tuple[str, int], ...]:
-    """(run, round) of the run that a dead worker worked for, where that is not over."""
+def left_by(database: Database, worker: str) -> tuple[str, ...]:
+    """The runs that a dead worker worked for and that are not over, or that something may follow."""
     query = (
-        sa.select(_RUNS.c.id, _RUNS.c.round)
-        .join(schema.workers, schema.workers.c.listens == _RUNS.c.id)
-        .where(schema.workers.c.id == worker, _RUNS.c.outcome.is_(None))
+        sa.select(_RUNS.c.id)
+        .join(schema.workers, schema.workers.c.listens == _RUNS.c.chain)
+        .where(schema.workers.c.id == worker, _RUNS.c.concluded_at.is_(None))
+        .where(_RUNS.c.id.not_in(sa.select(_RUNS.c.follows).where(_RUNS.c.follows.is_not(None))))
     )
     with database.reading() as connection:
-        return tuple((row.id, row.round) for row in connection.execute(query))
+        return tuple(connection.execute(query).scalars())
+
+
+def over(database: Database) -> frozenset[str]:
+    """The runs that nobody will go on with but on demand."""
+    followed = sa.select(_RUNS.c.follows).where(_RUNS.c.follows.is_not(None))
+    query = sa.select(_RUNS.c.id).where(sa.or_(_RUNS.c.concluded_at.is_not(None), _RUNS.c.id.in_(followed)))
+    with database.reading() as connection:
+        return frozenset(connection.execute(query).scalars())
 
 
 def ended(database: Database, run: str) -> dict[str, ActionState]:
@@ -148,18 +164,14 @@ def ended_among(database: Database, run: str, running: Iterable[str]) -> dict[st
         return {row.id: ActionState(row.state) for row in rows}
 
 
-def cancel_asked(database: Database, run: str) -> bool:
-    with database.reading() as connection:
-        return _run(connection, run).cancel_asked_at is not None
-
-
 def claim(database: Database, run: str, round: int, action: str, *, token: str, worker: str, settle: bool = False) -> Claim | ActionState:
-    """Take an action: from now on only `token` writes it. Its state instead, if it ended already, or belongs to another round.
+    """Take an action: from now on only `token` writes it. Its state instead, if it ended, is of another round, or may not begin.
 
     To settle, also one that ended badly is taken, and stays as it is.
     """
     with database.writing() as connection:
-        if _run(connection, run).round != round:
+        head = run_of(connection, run)
+        if head.round != round:
             return ActionState.CANCELLED
         row = connection.execute(sa.select(_ACTIONS).where(_ACTIONS.c.run == run, _ACTIONS.c.id == action)).one()
         if row.state == ActionState.DONE or (not settle and ActionState(row.state) in ENDED):
@@ -168,6 +180,9 @@ def claim(database: Database, run: str, round: int, action: str, *, token: str, 
         if settle:
             connection.execute(mine.values(holder=token))
             return Claim(tried=row.tried, recorded=row.recorded)
+        if (head.cancel_asked_at or head.drained_at) and not row.tried:
+            connection.execute(mine.values(state=ActionState.CANCELLED, ended_at=timestamp(), changed=time.time()))
+            return ActionState.CANCELLED
         connection.execute(
             mine.values(
                 state=ActionState.RUNNING,
@@ -184,12 +199,13 @@ def claim(database: Database, run: str, round: int, action: str, *, token: str, 
         return Claim(tried=row.tried, recorded=row.recorded)
 
 
-def still_mine(database: Database, run: str, action: str, token: str) -> tuple[bool, bool]:
-    """(whether the token still holds the action, whether somebody asked to cancel the run)."""
-    query = sa.select(_ACTIONS.c.holder, _RUNS.c.cancel_asked_at).join(_RUNS, _RUNS.c.id == _ACTIONS.c.run)
+def holders(database: Database, run: str) -> tuple[bool, bool, dict[str, str | None]]:
+    """(whether somebody asked to cancel the run; whether it is drained; the tokens that hold its running actions)."""
     with database.reading() as connection:
-        row = connection.execute(query.where(_ACTIONS.c.run == run, _ACTIONS.c.id == action)).one()
-        return row.holder == token, row.cancel_asked_at is not None
+        row = run_of(connection, run)
+        running = sa.select(_ACTIONS.c.id, _ACTIONS.c.holder).where(_ACTIONS.c.run == run, _ACTIONS.c.state == ActionState.RUNNING)
+        held = {action.id: action.holder for action in connection.execute(running)}
+        return row.cancel_asked_at is not None, row.drained_at is not None, held
 
 
 def tell(database: Database, run: str, action: str, token: str, **values: Any) -> None:
@@ -209,7 +225,7 @@ def finish(database: Database, run: str, action: Action, token: str, *, new: str
     """The effect is proved: the action is done, its locks are free. Raises Fenced."""
     with database.writing() as connection:
         now = timestamp()
-        _fenced_update(connection, run, action.id, token, state=ActionState.DONE, ended_at=now, error=None, error_kind=None)
+        _fenced_update(connection, run, action.id, token, state=ActionState.DONE, ended_at=now, error=None, error_kind=None, setback=None)
         mark_verified(connection, run, action, new=new)
         locks.release(connection, run, action.id)
 
@@ -218,7 +234,9 @@ def end_badly(database: Database, run: str, action: str, token: str, end: Action
     """Failed or cancelled; its locks are free. Raises Fenced."""
     with database.writing() as connection:
         error = without_secrets(end.error) if end.error else None
-        _fenced_update(connection, run, action, token, state=end.state, ended_at=timestamp(), error=error, error_kind=end.kind)
+        setback = msgspec.json.encode(end.setback).decode() if end.setback else None
+        how = {"state": end.state, "error": error, "error_kind": end.kind, "setback": setback}
+        _fenced_update(connection, run, action, token, **how, ended_at=timestamp())
         locks.release(connection, run, action)
 
 
@@ -241,7 +259,7 @@ def warn(database: Database, run: str, action: str, warning: str) -> None:
 def set_aside(database: Database, run: str, round: int, actions: Iterable[str] | None, state: ActionState) -> None:
     """Waiting actions (null: all that wait) are skipped or cancelled."""
     with database.writing() as connection:
-        if _run(connection, run).round != round:
+        if run_of(connection, run).round != round:
             return
         where = [_ACTIONS.c.run == run, _ACTIONS.c.state == ActionState.WAITING]
         if actions is not None:
@@ -249,10 +267,13 @@ def set_aside(database: Database, run: str, round: int, actions: Iterable[str] |
         connection.execute(sa.update(_ACTIONS).where(*where).values(state=state, ended_at=timestamp(), changed=time.time()))
 
 
-def end_run(database: Database, run: str, round: int) -> RunState | None:
-    """The walk is over: the run's state follows from its actions'. None: a later round has begun meanwhile."""
+def end_run(database: Database, run: str, round: int, *, followed: bool = False) -> RunState | None:
+    """The walk is over: the run's state follows from its actions'. None: a later round has begun meanwhile.
+
+    Not `followed`: with it the whole is over.
+    """
     with database.writing() as connection:
-        row = _run(connection, run)
+        row = run_of(connection, run)
         if row.round != round:
             return None
         states = set(connection.execute(sa.select(_ACTIONS.c.state).where(_ACTIONS.c.run == run).distinct()).scalars())
@@ -260,11 +281,13 @@ def end_run(database: Database, run: str, round: int) -> RunState | None:
             outcome = RunState.DONE
         elif row.cancel_asked_at and ActionState.CANCELLED in states:
             outcome = RunState.CANCELLED
+        elif row.drained_at and ActionState.FAILED not in states:
+            outcome = RunState.DRAINED
         else:
             outcome = RunState.FAILED
-        connection.execute(
-            sa.update(_RUNS).where(_RUNS.c.id == run, _RUNS.c.outcome.is_(None)).values(outcome=outcome, ended_at=timestamp())
-        )
+        now = timestamp()
+        over = {"outcome": outcome, "ended_at": now} | ({} if followed else {"concluded_at": now, "whole": outcome})
+        connection.execute(sa.update(_RUNS).where(_RUNS.c.id == run, _RUNS.c.outcome.is_(None)).values(**over))
         locks.release(connection, run)
         return outcome
 
@@ -283,13 +306,13 @@ def unsettled(database: Database, run: str) -> tuple[str, ...]:
 def begin_settling(database: Database, run: str, worker: workers.Worker) -> int:
     """A round in which nothing new begins. Raises Refused if the run is running."""
     with database.writing() as connection:
-        row = _run(connection, run)
-        _refuse_if_live(connection, run)
+        row = run_of(connection, run)
+        refuse_if_live(connection, run)
         values: dict[str, Any] = {"round": row.round + 1}
         if row.outcome is None:
             values["cancel_asked_at"] = row.cancel_asked_at or timestamp()
         connection.execute(sa.update(_RUNS).where(_RUNS.c.id == run).values(**values))
-        workers.enter(connection, worker, listens=run)
+        workers.enter(connection, worker, listens=row.chain)
         return row.round + 1
 
 
@@ -315,7 +338,8 @@ def _fenced_update(connection: sa.Connection, run: str, action: str, token: str,
         raise Fenced(f"run {run}: {action} was taken over")
 
 
-def _run(connection: sa.Connection, run: str) -> Any:
+def run_of(connection: sa.Connection, run: str) -> Any:
+    """Its row. Raises BadInput if there is none."""
     row = connection.execute(sa.select(_RUNS).where(_RUNS.c.id == run)).one_or_none()
     if row is None:
         raise BadInput(f"there is no run {run!r}: see `decamp runs`")
@@ -327,16 +351,17 @@ def _refuse_if_done(row: Any) -> None:
         raise Refused(f"run {row.id} is done: there is nothing to resume")
 
 
-def _refuse_if_live(connection: sa.Connection, run: str) -> None:
-    row = _run(connection, run)
-    if row.outcome is None and (live := workers.live_for(connection, run)):
+def refuse_if_live(connection: sa.Connection, run: str) -> None:
+    """Raises Refused where a worker lives that goes on with it, or with what follows it."""
+    row = run_of(connection, run)
+    if row.concluded_at is None and (live := workers.live_for(connection, row.chain)):
         raise Refused(
             f"run {run} is running: {live[0].host}, process {live[0].pid}, works on it. `decamp status {run}` shows how far it is"
         )
 
 
 def _refuse_unless_over(connection: sa.Connection, run: str) -> None:
-    row = _run(connection, run)
+    row = run_of(connection, run)
     if row.outcome is None:
         raise Refused(f"run {run} is not over: resume or cancel it first")
     half = connection.execute(

@@ -110,6 +110,12 @@ def facts_of(ledger: Ledger, runs: tuple[str, ...]) -> Mapping[str, Any]:
     return Lookup(lambda action: ledger.facts(runs, action).get(action), lambda: ledger.facts(runs))
 
 
+def with_facts(connection: sa.Connection, run: str, facts: dict[str, Any]) -> frozenset[str]:
+    """The run's actions whose outcome has exactly these facts."""
+    query = sa.select(_LEDGER.c.action).where(_LEDGER.c.run == run, _LEDGER.c.facts == _json(facts))
+    return frozenset(connection.execute(query).scalars())
+
+
 def write_entry(database: Database, connection: sa.Connection, run: str, action: Action, outcome: Outcome, *, old: str, new: str) -> None:
     """Journal what an action left behind; a repetition of the same changes nothing."""
     connection.execute(
@@ -125,7 +131,7 @@ def write_entry(database: Database, connection: sa.Connection, run: str, action:
                 "new_id": None if action.verb is Verb.REMOVE else outcome.id,
                 "adopted": outcome.adopted,
                 "fingerprint": outcome.fingerprint,
-                "facts": msgspec.json.encode(outcome.facts).decode(),
+                "facts": _json(outcome.facts),
                 "made_at": timestamp(),
             },
         )
@@ -146,6 +152,10 @@ def mark_verified(connection: sa.Connection, run: str, action: Action, *, new: s
             .where(_LEDGER.c.new_cloud == new, _LEDGER.c.new_id == action.args.get("id"), _LEDGER.c.removed_at.is_(None))
             .values(removed_at=now)
         )
+
+
+def _json(facts: dict[str, Any]) -> str:
+    return msgspec.json.encode(facts).decode()
 
 
 def _entry(row: Any) -> Entry:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -17,14 +16,21 @@ from decamp.model.errors import Changed, Error, Failed, Refused, Unreachable
 from decamp.model.plan import Action, Verb
 from decamp.model.run import ActionState, error_kind
 from decamp.run import journal, locks, workers
-from decamp.run.database import Database
+from decamp.run.attention import Attention, Seen
+from decamp.run.database import Database, timestamp
 from decamp.run.journal import ActionEnd, Claim, Fenced
 from decamp.run.ledger import Ledger, facts_of, ids_between
+from decamp.run.pacing import Turnstile
 from decamp.run.patience import Patience
 
 LOCK_POLL_SECONDS = 0.5
-LOOK_SECONDS = 1.0
-"""How old what `cancelled` answers may be, and how often progress is written."""
+TELL_SECONDS = 1.0
+"""How often progress is written."""
+
+LEAVES_ITS_HOST = frozenset({Verb.LIVE_MIGRATE, Verb.COLD_MIGRATE, Verb.SHELVE})
+"""What is there to get a server off its host: done as well where the server is gone."""
+GONE = {"gone": True}
+"""Facts of such an outcome."""
 
 Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
@@ -44,6 +50,8 @@ class Office(msgspec.Struct, frozen=True, kw_only=True):
     """Names of the clouds: the ledger is kept for the pair."""
     new: str
     patience: Patience = Patience()
+    attention: Attention
+    turnstile: Turnstile
     stopping: Callable[[], bool] = lambda: False
     """Whether this process is about to end, or was taken for dead."""
 
@@ -54,8 +62,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     round: int
     action: Action
-    about: str | None = None
-    """The run that this one undoes or confirms."""
+    sources: tuple[str, ...]
+    """Runs whose facts it may read, the one that counts most last: its own, and what it undoes, confirms or follows."""
+    bytes: int = 0
+    """What a migration is expected to take."""
+    bytes_per_second: int | None = None
+    """What those of all runs may take in total."""
     settle: bool = False
     """Only find out what earlier attempts left behind; begin nothing."""
 
@@ -88,10 +100,8 @@ class _Execution:
         self._action = job.action
         self._performer = office.performers[job.action.verb]
         self._attempt = self._new_attempt()
-        self._looked_at = float("-inf")
-        self._cancel_seen = self._fenced = False
+        self._began = time.monotonic()
         self._told_at = float("-inf")
-        self._look_lock = threading.Lock()
 
     def go(self, claim: Claim) -> ActionState:
         try:
@@ -114,27 +124,30 @@ class _Execution:
             if outcome is None:
                 outcome = self._effect(tried=claim.tried)
                 self._record(outcome)
+            if outcome.facts == GONE:
+                return None
             differences = self._patiently(lambda: self._call(lambda: self._performer.verify(self._action, outcome, self._attempt)))
+            if differences and not self._is_gone():
+                return self._ended_with(Failed(f"it was made, but is not what the plan asks for: {'; '.join(differences)}"))
         except _Cancelled as cancelled:
             return ActionEnd(state=ActionState.CANCELLED, error=str(cancelled) or None)
         except _Told as told:
             return self._ended_with(told.error)
-        if differences:
-            return self._ended_with(Failed(f"it was made, but is not what the plan asks for: {'; '.join(differences)}"))
         return None
 
     def _ended_with(self, error: Exception) -> ActionEnd:
         """Asked to stop, a performer says so with an error: then the action is cancelled, not failed."""
         self._leave_if_stopping()
         if isinstance(error, Error) and self._cancelled():
-            return ActionEnd(state=ActionState.CANCELLED, error=str(error))
+            return ActionEnd(state=ActionState.CANCELLED, error=str(error), setback=error.setback)
         kind = error_kind(error)
         if kind == "bug":
             _log.debug("run %s: %s", self._job.run, self._action.id, exc_info=error)
             return ActionEnd(
                 state=ActionState.FAILED, error=f"a defect in Decamp, please report it: {type(error).__name__}: {error}", kind=kind
             )
-        return ActionEnd(state=ActionState.FAILED, error=str(error), kind=kind)
+        setback = error.setback if isinstance(error, Error) else None
+        return ActionEnd(state=ActionState.FAILED, error=str(error), kind=kind, setback=setback)
 
     def _take_locks(self) -> None:
         began = time.monotonic()
@@ -143,7 +156,7 @@ class _Execution:
             if not said and holder.run:
                 self._tell(said=f"waits for {holder.name}, which {holder.action} of run {holder.run} has")
                 said = True
-            self._stop_if_asked()
+            self._stop_if_drained()
             if time.monotonic() - began > 2 * workers.DEAD_AFTER_SECONDS and self._is_orphaned(holder):
                 raise _Told(
                     Refused(
@@ -162,6 +175,8 @@ class _Execution:
     def _effect(self, *, tried: bool) -> Outcome:
         """The effect, found or brought about. After no answer everything is looked at anew: the call may have arrived."""
 
+        begun: dict[str, str] = {}
+
         def bring_about() -> Outcome:
             nonlocal tried
             if tried:
@@ -172,13 +187,48 @@ class _Execution:
                 self._write(lambda: journal.settle(self._office.database, self._job.run, self._action.id, self._token))
             if self._job.settle:
                 raise _Cancelled
-            self._stop_if_asked()
+            self._stop_if_drained()
+            self._await_turn()
             self._compare()
             tried = True
-            self._tell(tried=True)
+            begun.setdefault("started_at", timestamp())
+            self._tell(tried=True, **begun)
             return self._call(lambda: self._performer.perform(self._action, self._attempt))
 
-        return self._patiently(bring_about)
+        try:
+            return self._patiently(bring_about)
+        except _Told as told:
+            if isinstance(told.error, Unreachable) or not self._is_gone():
+                raise
+            return Outcome(said=f"{self._action.target} is gone: nothing to migrate", facts=GONE)
+
+    def _await_turn(self) -> None:
+        """Until the rate lets this migration begin."""
+        rate = self._job.bytes_per_second
+        if rate is None or self._action.verb not in LEAVES_ITS_HOST:
+            return
+        said = False
+
+        def wait(seconds: float) -> None:
+            nonlocal said
+            if not said:
+                self._tell(said=f"waits for its turn: migrations take {rate / 1e6:.4g} MB/s in total")
+                said = True
+            self._stop_if_drained()
+            time.sleep(seconds)
+
+        self._office.turnstile.enter(self._job.bytes, rate, wait)
+        if said:
+            self._tell(said="")
+
+    def _is_gone(self) -> bool:
+        """Whether a server that was to leave its host is not there any more: then it has left."""
+        if self._action.verb not in LEAVES_ITS_HOST or self._action.expects is None:
+            return False
+        try:
+            return self._call(lambda: self._performer.fingerprint(self._action)) is None
+        except _Told:
+            return False
 
     def _compare(self) -> None:
         if self._action.expects is None:
@@ -191,6 +241,8 @@ class _Execution:
 
     def _record(self, outcome: Outcome) -> None:
         office, job = self._office, self._job
+        if job.bytes_per_second and outcome.bytes > job.bytes:
+            self._steadily(lambda: office.turnstile.charge(outcome.bytes - job.bytes, job.bytes_per_second or 1))
         try:
             self._write(
                 lambda: journal.record(office.database, job.run, self._action, self._token, outcome, old=office.old, new=office.new)
@@ -254,29 +306,36 @@ class _Execution:
             raise _Cancelled(error)
 
     def _leave_if_stopping(self) -> None:
-        if self._fenced or self._office.stopping():
+        if self._leaving():
             raise Stopped
+
+    def _stop_if_drained(self) -> None:
+        """As `_stop_if_asked`; also where nothing more of the run is to begin."""
+        self._stop_if_asked()
+        if (seen := self._seen()) and seen.drained and not self._job.settle:
+            raise _Cancelled("It had not begun when the run was drained: what follows plans it anew.")
 
     def _cancelled(self) -> bool:
         """Whether to stop at the next safe point: somebody cancelled the run, this process ends, or another has taken over."""
-        with self._look_lock:
-            now = time.monotonic()
-            if not self._cancel_seen and now - self._looked_at >= LOOK_SECONDS:
-                self._looked_at = now
-                try:
-                    mine, asked = journal.still_mine(self._office.database, self._job.run, self._action.id, self._token)
-                except Error:
-                    _log.debug("whether %s is cancelled could not be read", self._action.id, exc_info=True)
-                else:
-                    self._fenced, self._cancel_seen = not mine, asked and not self._job.settle
-            return self._cancel_seen or self._fenced or self._office.stopping()
+        seen = self._seen()
+        return bool(seen and seen.cancel_asked and not self._job.settle) or self._leaving()
 
     def _leaving(self) -> bool:
-        return self._cancelled() and (self._fenced or self._office.stopping())
+        return self._is_fenced() or self._office.stopping()
+
+    def _is_fenced(self) -> bool:
+        """An action that is settled is not running, and only its writes are fenced."""
+        seen = self._seen()
+        return bool(seen and not self._job.settle and seen.holders.get(self._action.id) != self._token)
+
+    def _seen(self) -> Seen | None:
+        """How the run stands; null: nobody has looked since this execution began."""
+        seen = self._office.attention.look(self._job.run)
+        return seen if seen and seen.began > self._began else None
 
     def _progress(self, done: int, total: int) -> None:
         now = time.monotonic()
-        if now - self._told_at < LOOK_SECONDS and done < total:
+        if now - self._told_at < TELL_SECONDS and done < total:
             return
         self._told_at = now
         try:
@@ -287,12 +346,11 @@ class _Execution:
     def _new_attempt(self) -> Attempt:
         office, job = self._office, self._job
         ledger = Ledger(office.database)
-        runs = (job.about, job.run) if job.about else (job.run,)
         return Attempt(
             run=job.run,
             mark=mark_of(job.run, job.action.id),
             ids=ids_between(ledger, office.old, office.new),
-            facts=facts_of(ledger, runs),
+            facts=facts_of(ledger, job.sources),
             progress=self._progress,
             cancelled=self._cancelled,
             leaving=self._leaving,

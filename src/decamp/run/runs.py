@@ -1,4 +1,4 @@
-"""Runs as any process may see them, at any time, and ask them to stop: nothing here starts or takes work."""
+"""Runs, and those that follow each other, as any process may see them at any time, and ask them to stop: nothing here takes work."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from decamp.model.chain import Chain, Link
 from decamp.model.documents import decode_plan
 from decamp.model.errors import BadInput
-from decamp.model.plan import Action, ConfirmGoal, Goal, Plan, UndoGoal
-from decamp.model.run import ActionReport, ActionState, RunReport, RunState, RunSummary
-from decamp.run import journal, schema, workers
+from decamp.model.plan import Action, Plan
+from decamp.model.run import ActionReport, ActionState, Conclusion, RunReport, RunState, RunSummary
+from decamp.model.setbacks import Setback
+from decamp.run import chains, journal, schema, workers
 from decamp.run.database import Database, open_database
-from decamp.run.ledger import Ledger
+from decamp.run.ledger import Ledger, with_facts
+from decamp.run.performing import GONE
 
 WATCH_SECONDS = 0.2
+LOOK_SECONDS = 1.0
+"""Between two accounts of how all stands."""
 OVERLAP_SECONDS = 30.0
 """Workers' clocks may differ by this much without a change being missed by `watch`; its last report misses nothing in any case."""
 
@@ -55,6 +60,8 @@ class Runs:
                     plan=row.plan,
                     goal=msgspec.json.decode(row.goal),
                     state=_state(connection, row),
+                    chain=row.chain,
+                    whole=_whole(connection, row),
                     began_at=row.began_at,
                     ended_at=row.ended_at,
                     actions={state: counted.get(row.id, {})[state] for state in ActionState if state in counted.get(row.id, {})},
@@ -89,20 +96,63 @@ class Runs:
             rows = connection.execute(sa.select(_ACTIONS).where(_ACTIONS.c.run == run).order_by(_ACTIONS.c.position)).all()
             return _report(connection, run, tuple(_action(actions[row.id], row) for row in rows))
 
+    def chain(self, run: str) -> Chain:
+        """All runs of those that follow each other of which this is one."""
+        run = self.resolve(run)
+        with self._there().reading() as connection:
+            ids = chains.in_order(connection, run)
+        return Chain(links=tuple(self._link(one) for one in ids))
+
+    def last(self, run: str) -> str:
+        """The id of the last run of those that follow each other of which this is one."""
+        return chains.last(self._there(), self.resolve(run))
+
     def cancel(self, run: str) -> RunState:
-        """Ask the run to stop. RUNNING: its workers will; INTERRUPTED: there are none (`Engine.settle`). Raises Refused if it is over."""
-        return journal.ask_cancel(self._there(), self.resolve(run))
+        """Ask the run, or what follows it, to stop. RUNNING: its workers will; INTERRUPTED: there are none (`Engine.settle`).
+
+        Raises Refused if it is over.
+        """
+        return journal.ask_cancel(self._there(), self.last(run))
 
     def unsettled(self, run: str) -> tuple[str, ...]:
         """Ids of its actions of which nobody knows whether an attempt left something behind (`Engine.settle` finds out)."""
         return journal.unsettled(self._there(), self.resolve(run))
 
-    def watch(self, run: str, on_event: Callable[[ActionReport], None] | None = None, until: Callable[[], bool] | None = None) -> RunReport:
-        """Tell every change of an action until the run is not running any more, or `until` says so; what it then is."""
-        database, run = self._there(), self.resolve(run)
-        actions = {action.id: action for action in self.plan(run).actions}
+    def watch(
+        self,
+        run: str,
+        on_event: Callable[[ActionReport], None] | None = None,
+        on_look: Callable[[Chain], None] | None = None,
+        until: Callable[[], bool] | None = None,
+    ) -> RunReport:
+        """Tell every change of an action of the run and of those that follow it, and now and then how all stands.
+
+        Until nothing goes on any more, or `until` says so. Returns the last run as it then is.
+        """
+        run = self.resolve(run)
+        earlier = list(self.chain(run).links) if on_look else []
+        earlier = earlier[: next((number for number, link in enumerate(earlier) if link.report.id == run), 0)]
+        while True:
+            head = self._watch_one(run, on_event, on_look and (lambda link: on_look(Chain(links=(*earlier, link)))), until)
+            followed_by = chains.standing(self._there(), run).followed_by
+            if followed_by is None or (until and until()):
+                return self.report(head.id)
+            if on_look:
+                earlier.append(self._link(run))
+            run = followed_by
+
+    def _watch_one(
+        self,
+        run: str,
+        on_event: Callable[[ActionReport], None] | None,
+        on_look: Callable[[Link], None] | None,
+        until: Callable[[], bool] | None,
+    ) -> RunReport:
+        """Until another run follows, or nothing goes on any more."""
+        database, plan = self._there(), self.plan(run)
+        actions = {action.id: action for action in plan.actions}
         seen: dict[str, ActionReport] = {}
-        since = 0.0
+        since, looked_at = 0.0, float("-inf")
         while True:
             with database.reading() as connection:
                 head = _report(connection, run, ())
@@ -115,9 +165,19 @@ class Runs:
                     on_event(report)
                 seen[row.id] = report
                 since = max(since, row.changed - OVERLAP_SECONDS)
-            if head.state is not RunState.RUNNING or (until and until()):
-                return self.report(run)
+            over = head.whole is not RunState.RUNNING or chains.standing(database, run).followed_by is not None
+            if on_look and (over or time.monotonic() - looked_at >= LOOK_SECONDS):
+                in_order = tuple(seen[action.id] for action in plan.actions)
+                on_look(Link(plan=plan, report=msgspec.structs.replace(head, actions=in_order)))
+                looked_at = time.monotonic()
+            if over or (until and until()):
+                return head
             time.sleep(WATCH_SECONDS)
+
+    def _link(self, run: str) -> Link:
+        with self._there().reading() as connection:
+            gone = with_facts(connection, run, GONE)
+        return Link(plan=self.plan(run), report=self.report(run), gone=gone)
 
     def _ids(self) -> tuple[str, ...]:
         if self._database is None:
@@ -136,15 +196,18 @@ def open_runs(url: str) -> Runs:
     return Runs(open_database(url, create=False))
 
 
-def about_of(goal: Goal) -> str | None:
-    """The run that a goal is about."""
-    return goal.run if isinstance(goal, UndoGoal | ConfirmGoal) else None
-
-
 def _state(connection: sa.Connection, row: Any) -> RunState:
     if row.outcome is not None:
         return RunState(row.outcome)
-    return RunState.RUNNING if workers.live_for(connection, row.id) else RunState.INTERRUPTED
+    return _going_on(connection, row)
+
+
+def _whole(connection: sa.Connection, row: Any) -> RunState:
+    return RunState(row.whole) if row.concluded_at is not None else _going_on(connection, row)
+
+
+def _going_on(connection: sa.Connection, row: Any) -> RunState:
+    return RunState.RUNNING if workers.live_for(connection, row.chain) else RunState.INTERRUPTED
 
 
 def _report(connection: sa.Connection, run: str, actions: tuple[ActionReport, ...]) -> RunReport:
@@ -158,6 +221,15 @@ def _report(connection: sa.Connection, run: str, actions: tuple[ActionReport, ..
         began_at=row.began_at,
         ended_at=row.ended_at,
         cancel_asked_at=row.cancel_asked_at,
+        chain=row.chain,
+        follows=row.follows,
+        drained_at=row.drained_at,
+        concluded_at=row.concluded_at,
+        conclusion=None if row.conclusion is None else msgspec.json.decode(row.conclusion, type=Conclusion),
+        reopened_at=row.reopened_at,
+        whole=_whole(connection, row),
+        said=row.said or "",
+        bytes_per_second=row.bytes_per_second,
         actions=actions,
     )
 
@@ -174,6 +246,7 @@ def _action(action: Action, row: Any) -> ActionReport:
         said=row.said,
         error=row.error,
         error_kind=row.error_kind,
+        setback=None if row.setback is None else msgspec.json.decode(row.setback, type=Setback),
         warning=row.warning,
         bytes=row.bytes,
         progress=None if row.progress_total is None else (row.progress_done or 0, row.progress_total),

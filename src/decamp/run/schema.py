@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSION = 1
-"""Of these tables. A database of a newer version is refused."""
+VERSION = 2
+"""Of these tables. A database of a newer version is refused, one of an older is upgraded where it is opened."""
 
 metadata = sa.MetaData()
 
@@ -31,9 +31,21 @@ runs = sa.Table(
     sa.Column("round", sa.Integer, nullable=False, comment="Counts resumes: what was begun in an earlier round no longer counts"),
     sa.Column("began_at", sa.String(32), nullable=False),
     sa.Column("ended_at", sa.String(32)),
-    sa.Column("outcome", sa.String(16), comment="done, failed or cancelled; null: it is not over"),
+    sa.Column("outcome", sa.String(16), comment="done, failed, drained or cancelled; null: it is not over"),
     sa.Column("cancel_asked_at", sa.String(32)),
+    sa.Column(
+        "chain", sa.String(80), index=True, comment="The first of the runs that follow each other; its own id, if none came before it"
+    ),
+    sa.Column("follows", sa.String(80), comment="The run whose rest it takes up"),
+    sa.Column("drained_at", sa.String(32), comment="From then on nothing more of it began: its rest is planned anew"),
+    sa.Column("concluded_at", sa.String(32), comment="From then on nothing follows it, but on demand"),
+    sa.Column("whole", sa.String(16), comment="How the chain ended here: done, failed or cancelled"),
+    sa.Column("conclusion", sa.Text, comment="JSON: why nothing follows"),
+    sa.Column("reopened_at", sa.String(32), comment="It was concluded, and resumed: what failed up to here does not count any more"),
+    sa.Column("said", sa.Text, comment="What is done after its end, before its follow-up begins"),
+    sa.Column("bytes_per_second", sa.BigInteger, comment="What its migrations may take, with those of all runs; null: as much as they can"),
     sa.UniqueConstraint("plan", "number"),
+    sa.Index("decamp_run_by_follows", "follows", unique=True),
 )
 
 actions = sa.Table(
@@ -53,6 +65,7 @@ actions = sa.Table(
     sa.Column("said", sa.Text, nullable=False, default=""),
     sa.Column("error", sa.Text),
     sa.Column("error_kind", sa.String(16)),
+    sa.Column("setback", sa.Text, comment="JSON: the error as those read it who plan the rest"),
     sa.Column("warning", sa.Text),
     sa.Column("bytes", sa.BigInteger, nullable=False, default=0),
     sa.Column("progress_done", sa.BigInteger),
@@ -90,6 +103,13 @@ locks = sa.Table(
     sa.Column("taken_at", sa.String(32), nullable=False),
 )
 
+paces = sa.Table(
+    "decamp_pace",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("free_at", sa.Float(53), nullable=False, comment="Seconds since the epoch: when what was begun so far has had its time"),
+)
+
 workers = sa.Table(
     "decamp_worker",
     metadata,
@@ -98,9 +118,28 @@ workers = sa.Table(
     sa.Column("pid", sa.Integer, nullable=False),
     sa.Column("born", sa.String(64), nullable=False, comment="Start of the process, in the kernel's ticks: a pid alone is used again"),
     sa.Column("place", sa.String(64), nullable=False, comment="Boot and pid namespace: where the pid means something"),
-    sa.Column("listens", sa.String(80), comment="The run that it works for; null: all"),
+    sa.Column("listens", sa.String(80), comment="The chain of runs that it works for; null: all"),
     sa.Column("started_at", sa.String(32), nullable=False),
     sa.Column("beat", sa.Float(53), nullable=False, comment="Seconds since the epoch, by the database's clock"),
     sa.Column("gone_at", sa.String(32), comment="It left, or was found dead: nothing that it writes later counts"),
     sa.Column("relieved_at", sa.String(32), comment="Its work was given to others"),
 )
+
+UPGRADES: dict[int, tuple[str, ...]] = {
+    2: (
+        "ALTER TABLE decamp_run ADD COLUMN chain VARCHAR(80)",
+        "ALTER TABLE decamp_run ADD COLUMN follows VARCHAR(80)",
+        "ALTER TABLE decamp_run ADD COLUMN drained_at VARCHAR(32)",
+        "ALTER TABLE decamp_run ADD COLUMN concluded_at VARCHAR(32)",
+        "ALTER TABLE decamp_run ADD COLUMN whole VARCHAR(16)",
+        "ALTER TABLE decamp_run ADD COLUMN conclusion TEXT",
+        "ALTER TABLE decamp_run ADD COLUMN reopened_at VARCHAR(32)",
+        "ALTER TABLE decamp_run ADD COLUMN said TEXT",
+        "ALTER TABLE decamp_run ADD COLUMN bytes_per_second BIGINT",
+        "ALTER TABLE decamp_action ADD COLUMN setback TEXT",
+        "CREATE INDEX ix_decamp_run_chain ON decamp_run (chain)",
+        "CREATE UNIQUE INDEX decamp_run_by_follows ON decamp_run (follows)",
+        "UPDATE decamp_run SET chain = id, concluded_at = ended_at, whole = outcome",
+    ),
+}
+"""Version -> what makes it of the one before, beside new tables. Older runs stand alone, and those that are over are concluded."""

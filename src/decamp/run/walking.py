@@ -1,23 +1,39 @@
-"""Which actions may begin now: pure, deterministic, and the only place that knows `after`, locks within a run and the limit."""
+"""Which actions may begin now: pure, deterministic, and the only place that knows `after`, locks within a run and the limits."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 from decamp.model.errors import BadInput
-from decamp.model.plan import Action, Plan
+from decamp.model.plan import Action, Plan, VacateGoal, Verb
 from decamp.model.run import ActionState
+
+
+class Wave(msgspec.Struct, frozen=True, kw_only=True):
+    """When the rest of a vacate is planned anew, before its run is at its end."""
+
+    hosts: int
+    """After so many freed hosts."""
+    share: float
+    """When more than this share of the hosts cannot be freed as planned."""
 
 
 class Walk:
     """The walk over one plan. Told what ended and how, it says what to begin and what is to be skipped."""
 
-    def __init__(self, plan: Plan, states: Mapping[str, ActionState], concurrency: int) -> None:
+    def __init__(self, plan: Plan, states: Mapping[str, ActionState], concurrency: int, wave: Wave | None = None) -> None:
         """`states` of actions that are not waiting; running ones are taken for begun."""
         self._actions = {action.id: action for action in plan.actions}
         self._position = {action.id: position for position, action in enumerate(plan.actions)}
+        self._order = [action.id for action in plan.actions]
         self._concurrency = concurrency
+        self._wave = wave if isinstance(plan.goal, VacateGoal) else None
+        self._left = {action.target.id for action in plan.actions if action.verb is Verb.DELETE_SERVICE}
+        self._hosts = len(self._left)
+        self._broken: set[str] = set()
         self._dependents: dict[str, list[str]] = {one: [] for one in self._actions}
         self._waits_for: dict[str, int] = {}
         for action in plan.actions:
@@ -27,37 +43,44 @@ class Walk:
                 self._dependents[other].append(action.id)
         self.states = {one: states.get(one, ActionState.WAITING) for one in self._actions}
         self._locked: set[str] = set()
+        self._parked: dict[str, list[int]] = {}
+        """Lock -> positions of ready actions that wait for it to be released."""
         self.running: set[str] = set()
+        self._blocking = [one for one, state in self.states.items() if state in _BLOCKING]
         for one, state in self.states.items():
             if state is ActionState.RUNNING:
                 self._hold(one)
             if state is ActionState.DONE:
                 self._free_dependents(one)
+            self._count(one, state)
         self._ready = [self._position[one] for one in self._actions if self._is_ready(one)]
         heapq.heapify(self._ready)
-        self._order = [action.id for action in plan.actions]
 
     def begin(self) -> list[str]:
         """Take what may begin now, in the order of the plan; it counts as running from here on."""
         begun: list[str] = []
-        passed: list[int] = []
         while self._ready and len(self.running) < self._concurrency:
             position = heapq.heappop(self._ready)
             one = self._order[position]
-            if self._locked.isdisjoint(self._actions[one].locks):
+            taken = next((lock for lock in self._actions[one].locks if lock in self._locked), None)
+            if taken is None:
                 self.states[one] = ActionState.RUNNING
                 self._hold(one)
                 begun.append(one)
             else:
-                passed.append(position)
-        for position in passed:
-            heapq.heappush(self._ready, position)
+                self._parked.setdefault(taken, []).append(position)
         return begun
 
     def end(self, one: str, state: ActionState) -> None:
         self.states[one] = state
         self.running.discard(one)
-        self._locked.difference_update(self._actions[one].locks)
+        for lock in self._actions[one].locks:
+            self._locked.discard(lock)
+            for position in self._parked.pop(lock, ()):
+                heapq.heappush(self._ready, position)
+        self._count(one, state)
+        if state in _BLOCKING:
+            self._blocking.append(one)
         if state is ActionState.DONE:
             for dependent in self._free_dependents(one):
                 if self._is_ready(dependent):
@@ -65,7 +88,7 @@ class Walk:
 
     def blocked(self) -> list[str]:
         """Waiting actions with a failed, skipped or cancelled one before them, however far; they are skipped from here on."""
-        todo = [one for one, state in self.states.items() if state in _BLOCKING]
+        todo, self._blocking = self._blocking, []
         skipped: list[str] = []
         while todo:
             for dependent in self._dependents[todo.pop()]:
@@ -73,7 +96,14 @@ class Walk:
                     self.states[dependent] = ActionState.SKIPPED
                     skipped.append(dependent)
                     todo.append(dependent)
+                    self._count(dependent, ActionState.SKIPPED)
         return sorted(skipped, key=self._position.__getitem__)
+
+    def is_drained(self) -> bool:
+        """Whether nothing more should begin, since it is time to look at the cloud again and to plan the rest anew."""
+        if self._wave is None or not self._left - self._broken:
+            return False
+        return self._hosts - len(self._left) >= self._wave.hosts or len(self._broken) > self._wave.share * self._hosts
 
     def _is_ready(self, one: str) -> bool:
         return self.states[one] is ActionState.WAITING and self._waits_for[one] == 0
@@ -86,6 +116,15 @@ class Walk:
     def _hold(self, one: str) -> None:
         self.running.add(one)
         self._locked.update(self._actions[one].locks)
+
+    def _count(self, one: str, state: ActionState) -> None:
+        """Which hosts are freed, and which cannot be freed any more: their last step comes after all others."""
+        action = self._actions[one]
+        if action.verb is Verb.DELETE_SERVICE:
+            if state is ActionState.DONE:
+                self._left.discard(action.target.id)
+            elif state in _BLOCKING:
+                self._broken.add(action.target.id)
 
 
 _BLOCKING = frozenset({ActionState.FAILED, ActionState.SKIPPED, ActionState.CANCELLED})

@@ -14,8 +14,10 @@ from decamp.model.errors import Changed, Failed, Refused, Unreachable
 from decamp.model.plan import Action, ConfirmGoal, Plan, UndoGoal, VacateGoal, Verb
 from decamp.model.refs import Ref
 from decamp.model.run import ActionReport, ActionState
-from decamp.run import journal, workers
+from decamp.run import chains, journal, workers
+from decamp.run.attention import Attention
 from decamp.run.database import Database, open_database
+from decamp.run.pacing import Turnstile
 from decamp.run.patience import Patience
 from decamp.run.performing import Job, Office, Stopped, mark_of, perform_action
 from decamp.run.runs import Runs
@@ -40,12 +42,15 @@ class Bench:
             old="old",
             new="new",
             patience=patience,
+            attention=Attention(self.database),
+            turnstile=Turnstile(self.database),
             stopping=self.stopping.is_set,
         )
 
     def job(self, name: str, **fields: object) -> Job:
         action = next(action for action in self.plan.actions if action.id == name)
-        return Job(run=self.run, round=self.round, action=action, **fields)  # type: ignore[arg-type]
+        sources = chains.bearings(self.database, self.run).sources
+        return Job(run=self.run, round=self.round, action=action, sources=sources, **fields)  # type: ignore[arg-type]
 
     def perform(self, name: str = "a", **options: Patience) -> ActionState:
         return perform_action(self.office(**options), self.job(name))
@@ -253,7 +258,7 @@ def test_undoing_gives_the_facts_of_what_is_undone_and_takes_its_ids_out_of_the_
     undo = Bench(database, remove, goal=UndoGoal(run=first.run))
     seen: list[object] = []
     undo.clerk.when["perform remove"] = lambda attempt: seen.append(attempt.facts["a"])
-    assert perform_action(undo.office(), undo.job("remove", about=first.run)) is ActionState.DONE
+    assert perform_action(undo.office(), undo.job("remove")) is ActionState.DONE
     assert seen == [{"was": "a"}]
     assert Runs(database).ledger.ids("old", "new") == {Ref("thing", "b"): "new-b"}
     removed = {entry.action: entry.removed_at for entry in Runs(database).ledger.entries(first.run)}

@@ -16,11 +16,12 @@ def test_every_state_has_its_row() -> None:
     assert set(RUN_TRANSITIONS) == set(RunState)
 
 
-def test_what_is_done_is_final_and_all_else_can_still_be_done() -> None:
+def test_what_is_done_or_taken_up_by_another_run_is_final_and_all_else_can_still_be_done() -> None:
     assert not ACTION_TRANSITIONS[ActionState.DONE]
     assert not RUN_TRANSITIONS[RunState.DONE]
+    assert not RUN_TRANSITIONS[RunState.DRAINED]
     for table, done in ((ACTION_TRANSITIONS, ActionState.DONE), (RUN_TRANSITIONS, RunState.DONE)):
-        for state in table:
+        for state in set(table) - {RunState.DRAINED}:
             reached, todo = {state}, [state]
             while todo:
                 new = table[todo.pop()] - reached

@@ -1,0 +1,75 @@
+"""What follows a run of a vacate that is over: look at the cloud again and plan the rest, wait, or leave the cloud clean and conclude."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import msgspec
+
+from decamp.model.accounts import servers_of, unmoved
+from decamp.model.chain import Chain, FollowUp
+from decamp.model.errors import Error, Unreachable
+from decamp.model.plan import Plan, VacateGoal, Verb
+from decamp.model.policy import Policy
+from decamp.model.run import Conclusion, Later, RunState
+from decamp.model.survey import Survey
+from decamp.planning.follow_up import goal_of, plan_release, refusals, rest
+
+Say = Callable[[str], None]
+
+
+class Means(msgspec.Struct, frozen=True, kw_only=True):
+    """How the cloud is looked at, and how plans are made: as the commands do it."""
+
+    survey: Callable[[], Survey]
+    plan: Callable[[VacateGoal, Survey], Plan]
+    policy: Policy
+
+
+def follow(means: Means, chain: Chain, say: Say) -> FollowUp | Later | Conclusion:
+    """Raises Unreachable; any other error ends the chain, and is told in its conclusion."""
+    if chain.conclusion:
+        return chain.conclusion
+    if chain.freed >= frozenset(chain.hosts):
+        return Conclusion(state=RunState.DONE, text="Every host that was to be freed is free.")
+    if chain.last.cancel_asked_at:
+        return _closing(chain, Conclusion(state=RunState.CANCELLED, text="It was cancelled."))
+    try:
+        return _plan_rest(means, chain, say)
+    except Unreachable:
+        raise
+    except Error as error:
+        text = f"The rest could not be planned: {error.message}"
+        return _closing(chain, Conclusion(state=RunState.FAILED, text=text))
+
+
+def _plan_rest(means: Means, chain: Chain, say: Say) -> FollowUp | Later | Conclusion:
+    say("looks at the old cloud again")
+    survey = means.survey()
+    now = datetime.now(UTC)
+    left = rest(chain, means.policy, now)
+    refused = {refusal.ref: refusal for refusal in refusals(left)}
+    if left.hosts:
+        say(f"plans the rest: {len(left.hosts)} of {len(chain.hosts)} hosts")
+        plan = means.plan(goal_of(chain, left), survey)
+        if any(action.verb is Verb.DELETE_SERVICE for action in plan.actions):
+            return FollowUp(plan=plan)
+        refused |= {refusal.ref: refusal for refusal in plan.refusals}
+    if left.again_at:
+        seconds = max(1.0, (left.again_at - now).total_seconds())
+        return Later(seconds=seconds, text=f"waits until {left.again_at:%H:%M:%S} UTC, then tries again what failed")
+    text = f"{len(chain.freed)} of {len(chain.hosts)} hosts are free, and no plan can free another now."
+    conclusion = Conclusion(state=RunState.FAILED, text=text, refusals=tuple(refused.values()), where=_where(chain, survey))
+    return _closing(chain, conclusion)
+
+
+def _closing(chain: Chain, conclusion: Conclusion) -> FollowUp | Conclusion:
+    """Hosts that stay take servers again before the end."""
+    release = plan_release(chain)
+    return FollowUp(plan=release, conclusion=conclusion) if release.actions else conclusion
+
+
+def _where(chain: Chain, survey: Survey) -> dict[str, str | None]:
+    there = {server.id: server.host for server in survey.servers}
+    return {server: there.get(server) for server in unmoved(chain, servers_of(chain))}

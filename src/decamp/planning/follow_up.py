@@ -1,0 +1,143 @@
+"""What is left of a vacate when a run of it is over: which hosts, and what that failed is tried elsewhere, later or not again."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from decamp.model.chain import Chain
+from decamp.model.plan import Action, Plan, Reason, Refusal, VacateGoal, Verb
+from decamp.model.policy import Policy
+from decamp.model.refs import Ref
+from decamp.model.run import ActionReport, ActionState
+from decamp.model.setbacks import Failure, Retry
+
+MIGRATIONS = frozenset({Verb.LIVE_MIGRATE, Verb.COLD_MIGRATE, Verb.SHELVE})
+
+AT_ONCE = frozenset({Failure.SERVER_CHANGED, Failure.SERVER_CAME, Failure.WRONG_HOST})
+"""Where a fresh look at the cloud is all that it takes: nothing has to pass first."""
+
+
+class Trouble(msgspec.Struct, kw_only=True):
+    """What went wrong with one server, or with one host itself."""
+
+    times: int = 0
+    error: str = ""
+    avoid: tuple[str, ...] = ()
+    """Hosts that Nova would not send it to."""
+    never: bool = False
+    again_at: datetime | None = None
+    """Not before; null: at once."""
+
+
+class Rest(msgspec.Struct, frozen=True, kw_only=True):
+    hosts: tuple[str, ...]
+    """To be freed still, and worth another attempt now."""
+    avoid: dict[str, tuple[str, ...]]
+    stay: dict[str, str]
+    """Server -> why it is not tried, for good or for now: as in the goal."""
+    kept: dict[str, str]
+    """Host -> the same of a host of which a step failed."""
+    again_at: datetime | None
+    """When something may be tried that is not tried now."""
+
+
+def rest(chain: Chain, policy: Policy, now: datetime) -> Rest:
+    """Of what the first plan was to free, by what happened since somebody last asked for it."""
+    troubles = _troubles(chain, policy)
+    held = {ref: said for ref, one in sorted(troubles.items()) if (said := _holds_back(one, policy, now))}
+    stay = {ref.id: said for ref, said in held.items() if ref.kind == "server"}
+    kept = {ref.id: said for ref, said in held.items() if ref.kind == "host"}
+    return Rest(
+        hosts=tuple(host for host in chain.hosts if host not in chain.freed and host not in kept),
+        avoid={ref.id: one.avoid for ref, one in sorted(troubles.items()) if one.avoid and ref not in held},
+        stay=stay,
+        kept=kept,
+        again_at=min(
+            (one.again_at for ref, one in troubles.items() if one.again_at and ref in held and not _given_up(one, policy)), default=None
+        ),
+    )
+
+
+def refusals(rest: Rest) -> tuple[Refusal, ...]:
+    """Of what is not tried any more, for the last word on a vacate."""
+    servers = (Refusal(ref=Ref("server", one), reason=Reason.MIGRATION_FAILED, text=f"{one} {said}") for one, said in rest.stay.items())
+    hosts = (Refusal(ref=Ref("host", one), reason=Reason.HOST_NOT_FREE, text=f"{one} {said}") for one, said in rest.kept.items())
+    return (*servers, *hosts)
+
+
+def goal_of(chain: Chain, rest: Rest) -> VacateGoal:
+    """Nothing is asked for that the first plan did not show."""
+    first = chain.links[0].plan.goal
+    kept = isinstance(first, VacateGoal) and first.keep_stopped
+    return VacateGoal(hosts=rest.hosts, keep_stopped=kept, follows=chain.last.id, avoid=rest.avoid, stay=rest.stay)
+
+
+def plan_release(chain: Chain) -> Plan:
+    """Give back what was cordoned and is not freed; without actions where there is nothing. A host whose nova-compute is stopped stays so.
+
+    What was disabled before the first run the performer leaves as it was.
+    """
+    cordoned = frozenset(host for link in chain.fresh for host in link.done(Verb.DISABLE_SERVICE))
+    stopped = frozenset(host for link in chain.fresh for host in link.done(Verb.STOP_COMPUTE))
+    kept = sorted(cordoned - stopped - chain.freed)
+    return Plan(
+        goal=VacateGoal(hosts=tuple(kept), follows=chain.last.id),
+        made_from={"run": chain.last.id},
+        actions=tuple(
+            Action(
+                id=f"{Verb.ENABLE_SERVICE}/host/{host}",
+                verb=Verb.ENABLE_SERVICE,
+                target=Ref("host", host),
+                locks=(f"host:{host}",),
+                changes={"status": ("disabled", "enabled")},
+                why=f"{host} was cordoned to be freed, and stays.",
+            )
+            for host in kept
+        ),
+    ).sealed()
+
+
+def _given_up(trouble: Trouble, policy: Policy) -> bool:
+    return trouble.never or trouble.times >= policy.migration_attempts
+
+
+def _holds_back(trouble: Trouble, policy: Policy, now: datetime) -> str | None:
+    """Why it is not tried, for good or for now; null: it is."""
+    if _given_up(trouble, policy):
+        return f"was tried {'once' if trouble.times == 1 else f'{trouble.times} times'}, and is not tried again. {trouble.error}"
+    if trouble.again_at and trouble.again_at > now:
+        return f"is tried again later. {trouble.error}"
+    return None
+
+
+def _troubles(chain: Chain, policy: Policy) -> dict[Ref, Trouble]:
+    troubles: dict[Ref, Trouble] = {}
+    for link in chain.fresh:
+        actions = {action.id: action for action in link.plan.actions}
+        for report in link.report.actions:
+            if report.state is ActionState.FAILED:
+                _add(troubles.setdefault(report.target, Trouble()), actions[report.id], report, policy)
+    return troubles
+
+
+def _add(trouble: Trouble, action: Action, report: ActionReport, policy: Policy) -> None:
+    trouble.times += 1
+    trouble.error = report.error or ""
+    trouble.again_at = None
+    failure = report.setback.failure if report.setback else None
+    retry = failure.retry if failure else _retry(report)
+    to = (report.setback.host if report.setback else None) or action.args.get("to")
+    if retry is Retry.NEVER:
+        trouble.never = True
+    elif retry is Retry.ELSEWHERE and to is not None and action.verb in MIGRATIONS:
+        trouble.avoid = tuple(sorted({*trouble.avoid, to}))
+    elif failure not in AT_ONCE and report.error_kind != "changed" and report.ended_at:
+        pause = policy.retry_seconds * 2 ** (trouble.times - 1)
+        trouble.again_at = datetime.fromisoformat(report.ended_at) + timedelta(seconds=pause)
+
+
+def _retry(report: ActionReport) -> Retry:
+    """Of an error that does not say."""
+    return Retry.LATER if report.error_kind in {"changed", "unreachable"} else Retry.ELSEWHERE
