@@ -112,11 +112,14 @@ def check(place: Place, plan: Plan, given: Mapping[str, Survey | None], *, repor
     return replay(msgspec.structs.replace(plan, made_from=plan.made_from | now), known | asked, place.settings.the_policy)
 
 
-def plan_undo(place: Place, run: str) -> Plan:
-    """The plan that takes back what a run made."""
+def plan_undo(place: Place, run: str, *, move_back: bool = False, report: Report = lambda *_: None) -> Plan:
+    """The plan that takes back what a run made; with `move_back`, servers that were migrated return to hosts that are still there."""
     run = _over(place, run, "undone")
     with place.runs() as runs:
-        return undo(runs.plan(run), _entries(runs), run)
+        plan, entries = runs.plan(run), _entries(runs)
+    old = survey(place, "old", project=None, report=report) if isinstance(plan.goal, VacateGoal) else None
+    policy = place.settings.the_policy
+    return _proved(undo(plan, entries, run, old=old, policy=policy, move_back=move_back), {"old": old} if old else {}, policy)
 
 
 def plan_confirm(place: Place, run: str) -> Plan:

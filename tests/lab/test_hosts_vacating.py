@@ -123,7 +123,8 @@ def test_a_cordon_is_known_by_its_mark_and_an_operators_own_is_left_as_it_is(gro
         assert ground.find(Verb.DISABLE_SERVICE, target, reason="vacated") is not None
         assert ground.find(Verb.DISABLE_SERVICE, target, reason="vacated", mark="decamp-00000000000000bb") is None
         again = ground.perform(Verb.DISABLE_SERVICE, target, reason="other", mark="decamp-00000000000000bb")
-        assert again.facts["status"] == "disabled"
+        assert again.said == "was disabled already (vacated [decamp-00000000000000aa])"
+        assert again.facts["status"] == "enabled"
         service = read_service(ground.old, host)
         assert service
         assert service.disabled_reason == "vacated [decamp-00000000000000aa]"

@@ -60,8 +60,11 @@ class DisableService:
         return ()
 
     def _outcome(self, service: Service, status: str) -> Outcome:
+        """What was cordoned by an earlier run counts as enabled before: an undo of this one releases it."""
         reason = service.disabled_reason if status == "disabled" else None
         said = "takes no more servers" if status == "enabled" else f"was disabled already ({reason or 'without a reason'})"
+        if MARKED.search(reason or ""):
+            status, reason = "enabled", None
         return Outcome(said=said, facts={**noted(self._old, service), "status": status, "disabled_reason": reason})
 
 
