@@ -11,8 +11,9 @@ from decamp import surveying
 from decamp.bootstrap import ROLES, Place
 from decamp.model.documents import sha256
 from decamp.model.errors import BadInput, Bug, Refused
+from decamp.model.findings import Finding
 from decamp.model.ledger import Entry
-from decamp.model.plan import ExpandGoal, MoveGoal, Plan, VacateGoal, Verb
+from decamp.model.plan import ExpandGoal, MoveGoal, Plan, VacateGoal
 from decamp.model.policy import Policy
 from decamp.model.run import ActionReport, RunReport, RunState, RunSummary
 from decamp.model.survey import Survey
@@ -129,24 +130,26 @@ def plan_confirm(place: Place, run: str) -> Plan:
         return confirm(runs.plan(run), _entries(runs), run)
 
 
+def preflight(place: Place, plan: Plan) -> tuple[Finding, ...]:
+    """What the clouds themselves say for and against applying the plan now; empty for plans that touch no host of the old cloud."""
+    return place.preflight(plan)
+
+
 def apply(
     place: Place, plan: Plan, *, concurrency: int | None, allow_refusals: bool, begun: Callable[[str], None], on_event: OnEvent
 ) -> RunReport:
     """Apply the plan, durably; `begun` is told the run's id. Returns when the run is over.
 
-    Raises Refused for a plan with refusals unless they are allowed, or where a run of it goes on; Changed where it was applied already.
+    Raises Refused for a plan with refusals unless they are allowed, where the preflight finds what blocks it, or where a run of it goes on;
+    Changed where it was applied already.
     """
     if plan.refusals and not allow_refusals:
         raise Refused(
             f"Plan {plan.id} leaves out {len(plan.refusals)} things that it was asked for (`decamp show` lists them): "
             "change what stands in their way and plan again, or apply the rest with --allow-refusals"
         )
-    stops = any(action.verb is Verb.STOP_COMPUTE for action in plan.actions)
-    if stops and not place.settings.stop_compute and not place.settings.expand.instackenv:
-        raise Refused(
-            "Nothing says how nova-compute is to be stopped on a host that is free: set stop_compute.command in decamp.yaml, "
-            "or expand.instackenv, whose machines can be powered off through their BMC"
-        )
+    if blocking := [finding for finding in place.preflight(plan) if finding.blocking]:
+        raise Refused(f"Plan {plan.id} is not begun:\n" + "\n".join(f"  {one.ref}: {one.text}" for one in blocking))
     with place.engine() as engine:
         run = engine.begin(plan, concurrency=concurrency or place.settings.the_policy.concurrency)
         begun(run)

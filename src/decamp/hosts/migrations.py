@@ -47,6 +47,9 @@ STAGES = {
 }
 """Status of a migration record (Nova's contributor guide, "Compute service: live and cold migration"; evacuations end in `done`)."""
 
+OPEN = frozenset({Stage.QUEUED, Stage.UNDER_WAY, Stage.UNCONFIRMED})
+"""Stages in which a migration holds both hosts, as long as somebody works on it."""
+
 
 def stage(record: Json) -> Stage:
     """A status that is not known counts as under way: it proves nothing."""
@@ -80,12 +83,22 @@ def open_on(cloud: Cloud, host: str) -> list[Json]:
     return [record for record in of_host(cloud, host) if _is_open(cloud, record)]
 
 
+def open_anywhere(cloud: Cloud) -> list[Json]:
+    """The same, of the whole cloud."""
+
+    def with_status(status: str) -> list[Json]:
+        return list(api.pages(cloud, "compute", "/os-migrations", "migrations", marker="uuid", status=status))
+
+    found = api.together(with_status, [status for status, means in STAGES.items() if means in OPEN])
+    return [record for records in found for record in records if _is_open(cloud, record)]
+
+
 def _is_open(cloud: Cloud, record: Json) -> bool:
     if stage(record) is Stage.QUEUED:
         # a record stays like this where the conductor died: the server's task state tells whether anybody works on it
         server = show_server(cloud, record["instance_uuid"])
         return server is not None and server[TASK] is not None
-    return stage(record) in {Stage.UNDER_WAY, Stage.UNCONFIRMED}
+    return stage(record) in OPEN
 
 
 class Gone(Changed):
