@@ -14,8 +14,9 @@ from decamp.following import Means, follow
 from decamp.model.chain import Chain
 from decamp.model.documents import sha256
 from decamp.model.errors import BadInput, Bug, Refused
+from decamp.model.findings import Finding
 from decamp.model.ledger import Entry
-from decamp.model.plan import ExpandGoal, MoveGoal, Plan, VacateGoal, Verb
+from decamp.model.plan import ExpandGoal, MoveGoal, Plan, VacateGoal
 from decamp.model.policy import Policy
 from decamp.model.rates import bytes_per_second
 from decamp.model.run import ActionReport, RunState, RunSummary
@@ -119,11 +120,14 @@ def check(place: Place, plan: Plan, given: Mapping[str, Survey | None], *, repor
     return replay(msgspec.structs.replace(plan, made_from=plan.made_from | now), known | asked, place.settings.the_policy)
 
 
-def plan_undo(place: Place, run: str) -> Plan:
-    """The plan that takes back what a run made."""
+def plan_undo(place: Place, run: str, *, move_back: bool = False, report: Report = lambda *_: None) -> Plan:
+    """The plan that takes back what a run made; with `move_back`, servers that were migrated return to hosts that are still there."""
     run = _over(place, run, "undone")
     with place.runs() as runs:
-        return undo(runs.plan(run), _entries(runs), run)
+        plan, entries = runs.plan(run), _entries(runs)
+    old = survey(place, "old", project=None, report=report) if isinstance(plan.goal, VacateGoal) else None
+    policy = place.settings.the_policy
+    return _proved(undo(plan, entries, run, old=old, policy=policy, move_back=move_back), {"old": old} if old else {}, policy)
 
 
 def plan_confirm(place: Place, run: str) -> Plan:
@@ -131,6 +135,11 @@ def plan_confirm(place: Place, run: str) -> Plan:
     run = _over(place, run, "confirmed")
     with place.runs() as runs:
         return confirm(runs.plan(run), _entries(runs), run)
+
+
+def preflight(place: Place, plan: Plan) -> tuple[Finding, ...]:
+    """What the clouds themselves say for and against applying the plan now; empty for plans that touch no host of the old cloud."""
+    return place.preflight(plan)
 
 
 def apply(
@@ -149,19 +158,16 @@ def apply(
     `concurrency` is in actions, by default as policy says, for a vacate as many as its locks allow; `rate` in bytes a second, for the
     migrations of all runs in total.
 
-    Raises Refused for a plan with refusals unless they are allowed, or where a run of it goes on; Changed where it was applied already.
+    Raises Refused for a plan with refusals unless they are allowed, where the preflight finds what blocks it, or where a run of it goes on;
+    Changed where it was applied already.
     """
     if plan.refusals and not allow_refusals:
         raise Refused(
             f"Plan {plan.id} leaves out {len(plan.refusals)} things that it was asked for (`decamp show` lists them): "
             "change what stands in their way and plan again, or apply the rest with --allow-refusals"
         )
-    stops = any(action.verb is Verb.STOP_COMPUTE for action in plan.actions)
-    if stops and not place.settings.stop_compute and not place.settings.expand.instackenv:
-        raise Refused(
-            "Nothing says how nova-compute is to be stopped on a host that is free: set stop_compute.command in decamp.yaml, "
-            "or expand.instackenv, whose machines can be powered off through their BMC"
-        )
+    if blocking := [finding for finding in place.preflight(plan) if finding.blocking]:
+        raise Refused(f"Plan {plan.id} is not begun:\n" + "\n".join(f"  {one.ref}: {one.text}" for one in blocking))
     policy = place.settings.the_policy
     rate = rate or (bytes_per_second(policy.migration_rate) if policy.migration_rate else None)
     with place.engine(_follow(place)) as engine:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from decamp import hosts
 from decamp.clouds import Cloud, connect
+from decamp.hosts import preflight
 from decamp.hosts.machines import load_instackenv
 from decamp.model.effects import Performer
 from decamp.model.errors import BadInput
+from decamp.model.findings import Finding
 from decamp.model.machines import Machine
-from decamp.model.plan import Verb
+from decamp.model.plan import Plan, Verb
 from decamp.resources import performing
 from decamp.run.runs import Runs, open_runs
 from decamp.settings import Settings
@@ -54,6 +56,12 @@ class Place:
             **performing.performers(self.cloud("old"), self.cloud("new")),
             **hosts.performers(self.cloud("old"), self.cloud("new"), self.cloud("undercloud"), settings=self.settings),
         }
+
+    def preflight(self, plan: Plan) -> tuple[Finding, ...]:
+        """What the old cloud says against a plan that touches its hosts, before it is applied."""
+        settings = self.settings
+        undercloud = self.cloud("undercloud") if settings.expand.instackenv else None
+        return preflight.preflight(self.cloud("old"), plan, settings.the_policy, stop=settings.stop_compute, undercloud=undercloud)
 
     def runs(self) -> Runs:
         """The state database, for reading and cancelling; a context manager. Needs neither clouds nor DBOS."""

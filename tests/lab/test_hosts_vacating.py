@@ -72,7 +72,7 @@ def test_a_live_migration_that_a_crash_left_under_way_is_taken_up_and_not_repeat
 def test_a_live_migration_that_nova_rejects_says_why_and_leaves_the_server_where_it_is(ground: Ground) -> None:
     source, _ = ground.two_hosts()
     with ground.server_on(source) as server:
-        with pytest.raises(Failed, match="ended as error: No valid host was found"):
+        with pytest.raises(Failed, match="ended as error, with the server ACTIVE: No valid host was found"):
             ground.perform(Verb.LIVE_MIGRATE, server, **{"from": source, "to": source})
         with pytest.raises(Failed, match="Compute host nowhere could not be found"):
             ground.perform(Verb.LIVE_MIGRATE, server, **{"from": source, "to": "nowhere"})
@@ -123,7 +123,8 @@ def test_a_cordon_is_known_by_its_mark_and_an_operators_own_is_left_as_it_is(gro
         assert ground.find(Verb.DISABLE_SERVICE, target, reason="vacated") is not None
         assert ground.find(Verb.DISABLE_SERVICE, target, reason="vacated", mark="decamp-00000000000000bb") is None
         again = ground.perform(Verb.DISABLE_SERVICE, target, reason="other", mark="decamp-00000000000000bb")
-        assert again.facts["status"] == "disabled"
+        assert again.said == "was disabled already (vacated [decamp-00000000000000aa])"
+        assert again.facts["status"] == "enabled"
         service = read_service(ground.old, host)
         assert service
         assert service.disabled_reason == "vacated [decamp-00000000000000aa]"
@@ -136,16 +137,17 @@ def test_a_host_that_was_disabled_before_the_run_is_not_enabled_by_its_undo(grou
     target = Ref("host", host)
     service = read_service(ground.old, host)
     assert service
-    ground.old.connection.compute.put(f"/os-services/{service.id}", json={"status": "disabled", "disabled_reason": "broken fan"})
+    put = {"status": "disabled", "disabled_reason": "broken fan"}
+    ground.old.connection.compute.put(f"/os-services/{service.id}", json=put)
     try:
-        ground.perform(Verb.DISABLE_SERVICE, target, reason="vacated")
-        ground.perform(Verb.ENABLE_SERVICE, target)
+        facts = ground.perform(Verb.DISABLE_SERVICE, target, reason="vacated").facts
+        ground.perform(Verb.ENABLE_SERVICE, target, status=facts["status"], disabled_reason=facts["disabled_reason"])
         after = read_service(ground.old, host)
         assert after
         assert (after.status, after.disabled_reason) == ("disabled", "broken fan")
+        assert "by somebody else" in ground.perform(Verb.ENABLE_SERVICE, target, status="enabled").said
     finally:
-        ground.facts.clear()
-        ground.perform(Verb.ENABLE_SERVICE, target)
+        ground.old.connection.compute.put(f"/os-services/{service.id}", json={"status": "enabled"})
 
 
 def test_a_service_with_servers_is_not_deleted_and_one_that_takes_servers_is_not_stopped(ground: Ground) -> None:

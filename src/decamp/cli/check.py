@@ -7,6 +7,7 @@ from typing import Any
 
 from decamp import app, files
 from decamp.cli.base import Lister, plan_argument, read_survey, survey_option
+from decamp.cli.planning import print_findings
 from decamp.cli.words import plural
 
 COLUMNS = ("Action", "Rule", "Violation")
@@ -33,13 +34,16 @@ class Check(Lister):
         }
         with self.working("surveying") as report:
             violations = app.check(self.place, plan, given, report=report)
+        self.findings = app.preflight(self.place, plan) if given["old"] is None else ()
         self.verdict = (
             f"[red]Plan {plan.id} breaks rules[/]: {plural(len(violations), 'violation')}."
             if violations
             else f"[green]Plan {plan.id} replays clean[/]: {plural(len(plan.actions), 'action')}, in every order that it permits."
         )
-        self.exit_code = 3 if violations else 0
-        return COLUMNS, [(violation.action, violation.rule, violation.text) for violation in violations]
+        self.exit_code = 3 if violations or any(finding.blocking for finding in self.findings) else 0
+        blocking = [(str(finding.ref), finding.check, finding.text) for finding in self.findings if finding.blocking]
+        return COLUMNS, [*((violation.action, violation.rule, violation.text) for violation in violations), *blocking]
 
     def before_table(self, parsed_args: argparse.Namespace) -> None:
         self.out.print(self.verdict)
+        print_findings(tuple(finding for finding in self.findings if not finding.blocking), self.out)

@@ -6,7 +6,7 @@ import argparse
 
 from decamp import app
 from decamp.cli.base import at_least_one, read_survey, survey_option
-from decamp.cli.planning import PlanLister
+from decamp.cli.planning import PlanLister, print_findings
 from decamp.model.plan import Plan, VacateGoal
 
 
@@ -29,5 +29,14 @@ class PlanVacate(PlanLister):
             count=parsed_args.hosts,
             max=parsed_args.hosts is None and not parsed_args.host,
         )
+        old = read_survey(parsed_args.survey or parsed_args.old)
         with self.working("surveying") as report:
-            return app.plan_vacate(self.place, goal, old=read_survey(parsed_args.survey or parsed_args.old), report=report)
+            plan = app.plan_vacate(self.place, goal, old=old, report=report)
+        self.findings = app.preflight(self.place, plan) if old is None else ()
+        return plan
+
+    def after_table(self, parsed_args: argparse.Namespace) -> None:
+        if self.findings:
+            self.out.print("\n[bold]As the cloud is now:[/]")
+            print_findings(self.findings, self.out)
+        super().after_table(parsed_args)

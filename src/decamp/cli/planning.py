@@ -13,6 +13,7 @@ from rich.text import Text
 from decamp import files
 from decamp.cli.base import Lister
 from decamp.cli.words import amount_of_bytes, duration, plural
+from decamp.model.findings import Finding
 from decamp.model.plan import Action, Plan, Verb
 from decamp.model.refs import Ref
 
@@ -79,6 +80,13 @@ def print_refusals(plan: Plan, console: Console) -> None:
         console.print(f"\n[bold yellow]Refused[/] ({len(plan.refusals)}):")
     for refusal in plan.refusals:
         console.print(Text.assemble("  ", (refusal.reason.value, "yellow"), f"  {refusal.ref}: {refusal.text}"))
+
+
+def print_findings(findings: tuple[Finding, ...], console: Console) -> None:
+    """Of the preflight, what blocks first."""
+    for finding in findings:
+        word, style = ("blocks", "red") if finding.blocking else ("warning", "yellow")
+        console.print(Text.assemble("  ", (word, style), f"  {finding.check}  {finding.ref}: {finding.text}"))
 
 
 def sentence(plan: Plan) -> str:

@@ -17,6 +17,7 @@ VERBS = {
     "worker": "decamp.cli.worker:Worker",
     "lab up": "decamp.cli.lab:Up",
     "lab seed": "decamp.cli.lab_seed:Seed",
+    "lab fault": "decamp.cli.lab_fault:FaultOf",
     "lab status": "decamp.cli.lab:Status",
     "lab down": "decamp.cli.lab:Down",
     "lab demo": "decamp.cli.lab_demo:Demo",

@@ -2,109 +2,87 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
-from decamp.clouds import Cloud
-from decamp.hosts import api, migrations
+from decamp.hosts import api, migrations, pinning
+from decamp.hosts.migrating import Journey, Means, Vigil
 from decamp.hosts.migrations import Stage, watched
-from decamp.hosts.reading import HOST, TASK, read_server, show_server
+from decamp.hosts.reading import HOST, TASK
 from decamp.hosts.waiting import wait
-from decamp.model.effects import Attempt, Outcome
-from decamp.model.errors import Failed
-from decamp.model.plan import Action
-from decamp.model.policy import Policy
+from decamp.model.effects import Outcome
+from decamp.model.errors import Changed, Failed
+from decamp.model.setbacks import Failure
 
 Json = dict[str, Any]
 
+ACT = "migrate"
 AIMED = "2.56"
 """Compute API: from here on a cold migration may name its target."""
 MOVED = "VERIFY_RESIZE"
 
 
-class ColdMigrate:
-    """COLD_MIGRATE."""
-
-    def __init__(self, old: Cloud, policy: Policy) -> None:
-        self._old = old
-        self._policy = policy
-
-    def fingerprint(self, action: Action) -> str | None:
-        server = read_server(self._old, action.target.id)
-        return server and server.placement_fingerprint()
-
-    def find(self, action: Action, attempt: Attempt) -> Outcome | None:
-        """Whatever a crash left, from the request to the confirmation, is taken up."""
-        source, target = action.args["from"], action.args["to"]
-        server = show_server(self._old, action.target.id)
-        if server is None:
-            return None
-        record = migrations.between(migrations.of_server(self._old, server["id"]), source, target)
-        if record is None:
-            return None
-        stage = migrations.stage(record)
-        arrived = server[HOST] == target and stage in {Stage.UNCONFIRMED, Stage.DONE}
-        on_its_way = server[TASK] is not None and stage in {Stage.QUEUED, Stage.UNDER_WAY}
-        return self._finish(action, attempt, after=record["id"] - 1) if arrived or on_its_way else None
-
-    def perform(self, action: Action, attempt: Attempt) -> Outcome:
-        server_id, target = action.target.id, action.args["to"]
-        if not self._old.at_least("compute", AIMED):
-            raise Failed(
-                f"{self._old.name}: its compute API ends before {AIMED}, so that a cold migration cannot be told its target. "
-                f"Start server {server_id}, so that it is live-migrated, and make a new plan."
-            )
-        before = migrations.newest(migrations.of_server(self._old, server_id))
-        api.call(self._old, "compute", "POST", f"/servers/{server_id}/action", json={"migrate": {"host": target}})
-        return self._finish(action, attempt, after=before)
-
-    def verify(self, action: Action, outcome: Outcome, attempt: Attempt) -> tuple[str, ...]:
-        server = show_server(self._old, action.target.id)
-        if server is None:
-            return (f"{action.target} is not there any more",)
-        record = migrations.between(migrations.of_server(self._old, server["id"]), action.args["from"], action.args["to"])
-        return tuple(_missing(server, record, action.args["to"]))
-
-    def _finish(self, action: Action, attempt: Attempt, *, after: int) -> Outcome:
-        server_id, source, target = action.target.id, action.args["from"], action.args["to"]
-        waiting = {"seconds": self._policy.migration_timeout_seconds, "cancelled": attempt.cancelled}
-
-        def look(wanted: set[Stage]) -> Json | None:
-            record = migrations.between(migrations.of_server(self._old, server_id), source, target, after=after)
-            server = watched(self._old, server_id)
-            broken = record is not None and migrations.stage(record) is Stage.BROKEN
-            if (broken and server[TASK] is None) or server["status"] == "ERROR":
-                why = (
-                    migrations.reason(self._old, server_id, "migrate")
-                    or (server.get("fault") or {}).get("message")
-                    or "Nova gives no reason"
-                )
-                raise Failed(f"The cold migration of {server['name']} from {source} to {target} ended as {server['status']}: {why}")
-            settled = server[TASK] is None and record is not None and migrations.stage(record) in wanted
-            return server if settled else None
-
-        # a cloud with resize_confirm_window confirms by itself
-        server = wait(lambda: look({Stage.UNCONFIRMED, Stage.DONE}), f"the cold migration of server {server_id} to {target}", **waiting)
-        if server[HOST] != target:
-            raise Failed(
-                f"Server {server_id} was migrated to {server[HOST]}, not to {target}: revert that (`openstack server resize revert`)."
-            )
-        if server["status"] == MOVED:
-            api.call(self._old, "compute", "POST", f"/servers/{server_id}/action", json={"confirmResize": None})
-        wait(lambda: look({Stage.DONE}), f"the confirmation of the cold migration of server {server_id}", **waiting)
-        return Outcome(said=f"cold-migrated from {source} to {target} and confirmed", facts={"from": source, "to": target})
-
-
-def _missing(server: Json, record: Json | None, target: str) -> list[str]:
-    return [
-        sentence
-        for holds, sentence in (
-            (
-                record is not None and migrations.stage(record) is Stage.DONE,
-                f"its migration record says {record['status'] if record else 'nothing'}",
-            ),
-            (server[HOST] == target, f"its host is {server[HOST]}"),
-            (server[TASK] is None, f"its task state is {server[TASK]}"),
-            (server["status"] not in {"ERROR", MOVED}, f"its status is {server['status']}"),
+def _request(journey: Journey) -> Json:
+    if not journey.cloud.at_least("compute", AIMED):
+        raise Failed(
+            f"{journey.cloud.name}: its compute API ends before {AIMED}, so that a cold migration cannot be told its target. "
+            f"Start server {journey.server}, so that it is live-migrated, and make a new plan."
         )
-        if not holds
-    ]
+    return {"migrate": {"host": journey.target}}
+
+
+def _under_way(server: Json, record: Json, target: str) -> bool:
+    """From the request to the confirmation."""
+    arrived = server[HOST] == target and migrations.stage(record) in {Stage.UNCONFIRMED, Stage.DONE}
+    return arrived or (server[TASK] is not None and migrations.stage(record) in {Stage.QUEUED, Stage.UNDER_WAY})
+
+
+def _follow(journey: Journey) -> Outcome:
+    """A cancelled run waits as well: what cannot be aborted would be left holding both hosts."""
+    # a cloud with resize_confirm_window confirms by itself
+    server = _until(journey, frozenset({Stage.UNCONFIRMED, Stage.DONE}), "the cold migration")
+    if server[HOST] != journey.target:
+        text = f"Server {server['name']} was migrated to {server[HOST]}, not to {journey.target}."
+        raise journey.failed(Failure.WRONG_HOST, f"{text} Revert that (`openstack server resize revert {journey.server}`).")
+    if server["status"] == MOVED:
+        _confirm(journey, server)
+    _until(journey, frozenset({Stage.DONE}), "the confirmation of the cold migration")
+    facts = {"from": journey.source, "to": journey.target}
+    return Outcome(said=f"cold-migrated from {journey.source} to {journey.target} and confirmed", facts=facts)
+
+
+COLD = Means(act=ACT, states=pinning.COLD, request=_request, under_way=_under_way, follow=_follow)
+
+
+def _until(journey: Journey, wanted: frozenset[Stage], what: str) -> Json:
+    """The server, once its task is over and its record is at one of these stages. Raises Failed, and Gone."""
+    vigil = Vigil(journey, ACT)
+    deadline = time.monotonic() + journey.policy.migration_timeout_seconds
+
+    def look() -> Json | None:
+        record = journey.record()
+        server = watched(journey.cloud, journey.server)
+        if server[TASK] is None and server["status"] != "ERROR" and record is not None and migrations.stage(record) in wanted:
+            return server
+        vigil.look(server, record)
+        if time.monotonic() > deadline:
+            status = record["status"] if record else "not recorded"
+            raise journey.failed(
+                Failure.TIMED_OUT,
+                f"{what.capitalize()} of {server['name']} to {journey.target} did not end within "
+                f"{journey.policy.migration_timeout_seconds:.0f} s: it is {status}, and the server {server['status']}, {server[TASK]}. "
+                "Nova goes on with it: wait and resume.",
+            )
+        return None
+
+    return wait(look, f"{what} of server {journey.server}", seconds=float("inf"), cancelled=journey.attempt.leaving)
+
+
+def _confirm(journey: Journey, server: Json) -> None:
+    try:
+        api.call(journey.cloud, "compute", "POST", f"/servers/{journey.server}/action", json={"confirmResize": None})
+    except (Changed, Failed) as error:
+        if watched(journey.cloud, journey.server)["status"] == MOVED:
+            text = f"The cold migration of {server['name']} to {journey.target} was not confirmed: {error.message}. "
+            what = f"Confirm it (`openstack server resize confirm {journey.server}`), then resume."
+            raise journey.failed(Failure.CONFIRM_FAILED, text + what) from error

@@ -1,4 +1,4 @@
-"""The nova-compute service of a host: cordoned with a reason, released again, stopped on its host, deleted and proved gone."""
+"""The end of a host's nova-compute: stopped on its host, deleted, and proved gone with all that Nova, Placement and Neutron keep."""
 
 from __future__ import annotations
 
@@ -31,72 +31,6 @@ GONE_SECONDS = 60.0
 TAIL = 400
 """Characters of a failed command's last words."""
 
-REASON_LENGTH = 255
-"""Of disabled_reason (compute API reference)."""
-
-
-class DisableService:
-    """DISABLE_SERVICE. The mark in the reason tells our cordon from an operator's, which is left as it is."""
-
-    def __init__(self, old: Cloud) -> None:
-        self._old = old
-
-    def fingerprint(self, action: Action) -> str | None:
-        return None
-
-    def find(self, action: Action, attempt: Attempt) -> Outcome | None:
-        service = read_service(self._old, action.target.id)
-        ours = service is not None and service.status == "disabled" and (service.disabled_reason or "").endswith(_marked("", attempt))
-        return self._outcome(service, "enabled") if service and ours else None
-
-    def perform(self, action: Action, attempt: Attempt) -> Outcome:
-        service = _service(self._old, action)
-        if service.status == "enabled":
-            reason = _marked(action.args.get("reason") or "decamp", attempt)
-            _set_status(self._old, service, {"status": "disabled", "disabled_reason": reason})
-        return self._outcome(service, service.status)
-
-    def verify(self, action: Action, outcome: Outcome, attempt: Attempt) -> tuple[str, ...]:
-        service = _service(self._old, action)
-        return () if service.status == "disabled" else (f"the compute service of {service.host} is {service.status}",)
-
-    def _outcome(self, service: Service, status: str) -> Outcome:
-        facts = {
-            "host": service.host,
-            "status": status,
-            "disabled_reason": service.disabled_reason if status == "disabled" else None,
-            "provider": service.provider,
-            "hypervisor": service.hypervisor,
-            "zone": service.zone,
-            "aggregates": list(aggregates_of(self._old, service.host)),
-        }
-        return Outcome(said="takes no more servers" if status == "enabled" else "was disabled already", facts=facts)
-
-
-class EnableService:
-    """ENABLE_SERVICE. It undoes our cordon only: a host that was disabled before the run stays so."""
-
-    def __init__(self, old: Cloud) -> None:
-        self._old = old
-
-    def fingerprint(self, action: Action) -> str | None:
-        return None
-
-    def find(self, action: Action, attempt: Attempt) -> Outcome | None:
-        service = read_service(self._old, action.target.id)
-        return Outcome(said="takes servers", facts={"status": "enabled"}) if service and service.status == "enabled" else None
-
-    def perform(self, action: Action, attempt: Attempt) -> Outcome:
-        service = _service(self._old, action)
-        if _remembered(service.host, attempt).get("status") == "disabled":
-            return Outcome(said="was disabled before the run, and stays so", facts={"status": service.status})
-        _set_status(self._old, service, {"status": "enabled"})
-        return Outcome(said="takes servers again", facts={"status": "enabled"})
-
-    def verify(self, action: Action, outcome: Outcome, attempt: Attempt) -> tuple[str, ...]:
-        service = _service(self._old, action)
-        return () if service.status == outcome.facts["status"] else (f"the compute service of {service.host} is {service.status}",)
-
 
 class StopCompute:
     """STOP_COMPUTE: by the configured command, else by powering the machine off through a BMC that the undercloud knows."""
@@ -116,7 +50,7 @@ class StopCompute:
         return Outcome(said="its compute service is gone already") if gone else None
 
     def perform(self, action: Action, attempt: Attempt) -> Outcome:
-        service = _service(self._old, action)
+        service = known_service(self._old, action)
         if service.status != "disabled":
             raise Changed(f"The compute service of {service.host} was enabled again since it was cordoned: it is not stopped.")
         if self._settings and self._settings.command:
@@ -154,7 +88,10 @@ class StopCompute:
 
 
 class DeleteService:
-    """DELETE_SERVICE: with it Nova drops the host's hypervisor, its cell mapping, its aggregate membership and its resource provider."""
+    """DELETE_SERVICE: with it Nova drops the host's hypervisor, its cell mapping, its place in aggregates and its resource provider.
+
+    What stays all the same is taken away or told: places in aggregates, and network agents that are dead.
+    """
 
     def __init__(self, old: Cloud) -> None:
         self._old = old
@@ -167,15 +104,10 @@ class DeleteService:
         return self._finish(action, _remembered(action.target.id, attempt)) if gone else None
 
     def perform(self, action: Action, attempt: Attempt) -> Outcome:
-        service = _service(self._old, action)
+        service = known_service(self._old, action)
         if service.status != "disabled":
             raise Changed(f"The compute service of {service.host} was enabled again since it was cordoned: it is not deleted.")
-        known = {
-            "host": service.host,
-            "provider": service.provider,
-            "hypervisor": service.hypervisor,
-            "aggregates": list(aggregates_of(self._old, service.host)),
-        }
+        known = noted(self._old, service)
         try:
             api.call(self._old, "compute", "DELETE", f"/os-services/{service.id}", missing=True)
         except Failed as error:
@@ -204,7 +136,8 @@ class DeleteService:
                 f"The compute service of {host} is deleted, but {'; '.join(left)}. Is nova-compute really stopped? If so, remove the "
                 f"provider with `openstack resource provider delete {known.get('provider')}`, then resume."
             ) from late
-        agents = _network_agents(self._old, host)
+        _leave_aggregates(self._old, host)
+        agents = _bury_network_agents(self._old, host)
         said = ["deleted; hypervisor and resource provider are gone"]
         if agents["deleted"]:
             said.append(f"dead network agents deleted: {', '.join(agents['deleted'])}")
@@ -251,20 +184,24 @@ def run_command(settings: StopSettings, host: str) -> None:
         )
 
 
-def _service(cloud: Cloud, action: Action) -> Service:
+def known_service(cloud: Cloud, action: Action) -> Service:
+    """The nova-compute that the action is about. Raises Changed where there is none."""
     service = read_service(cloud, action.target.id)
     if service is None:
         raise Changed(f"{cloud.name}: there is no compute service on host {action.target.id}")
     return service
 
 
-def _set_status(cloud: Cloud, service: Service, body: dict[str, str]) -> None:
-    api.call(cloud, "compute", "PUT", f"/os-services/{service.id}", json=body)
-
-
-def _marked(reason: str, attempt: Attempt) -> str:
-    mark = f" [{attempt.mark}]"
-    return reason[: REASON_LENGTH - len(mark)] + mark
+def noted(cloud: Cloud, service: Service) -> dict[str, Any]:
+    """What an undo has to know of a host, and nobody could find out when its service is deleted."""
+    return {
+        "host": service.host,
+        "provider": service.provider,
+        "hypervisor": service.hypervisor,
+        "zone": service.zone,
+        "aggregates": aggregates_of(cloud, service.host),
+        "agents": [{"id": agent["id"], "binary": agent["binary"]} for agent in _network_agents(cloud, service.host)],
+    }
 
 
 def _remembered(host: str, attempt: Attempt) -> dict[str, Any]:
@@ -272,12 +209,20 @@ def _remembered(host: str, attempt: Attempt) -> dict[str, Any]:
     return next((dict(facts) for facts in attempt.facts.values() if facts.get("host") == host and facts.get("provider")), {})
 
 
-def _network_agents(cloud: Cloud, host: str) -> dict[str, list[str]]:
+def _leave_aggregates(cloud: Cloud, host: str) -> None:
+    """What older releases of Nova leave behind when a service is deleted."""
+    for aggregate in aggregates_of(cloud, host):
+        api.call(cloud, "compute", "POST", f"/os-aggregates/{aggregate['id']}/action", json={"remove_host": {"host": host}}, missing=True)
+
+
+def _network_agents(cloud: Cloud, host: str) -> list[dict[str, Any]]:
+    return [agent for agent in (api.look(cloud, "network", "/agents", host=host) or {"agents": []})["agents"] if agent["host"] == host]
+
+
+def _bury_network_agents(cloud: Cloud, host: str) -> dict[str, list[str]]:
     """Deletes the agents of the host that Neutron says are dead; those that still report are told."""
     agents: dict[str, list[str]] = {"deleted": [], "alive": []}
-    for agent in (api.look(cloud, "network", "/agents", host=host) or {"agents": []})["agents"]:
-        if agent["host"] != host:
-            continue
+    for agent in _network_agents(cloud, host):
         if not agent["alive"]:
             api.call(cloud, "network", "DELETE", f"/agents/{agent['id']}", missing=True)
         agents["alive" if agent["alive"] else "deleted"].append(agent["binary"])

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from decamp.clouds import Cloud
 from decamp.hosts import migrations, placement
-from decamp.hosts.migrations import Stage
-from decamp.hosts.reading import HOST, TASK, Service, list_servers, read_service, show_server
+from decamp.hosts.reading import HOST, Service, list_servers, read_service
 from decamp.hosts.waiting import TooLate, wait
 from decamp.model.effects import Attempt, Outcome
 from decamp.model.errors import Changed, Failed
 from decamp.model.plan import Action
+from decamp.model.setbacks import Failure, Setback
+
+Json = dict[str, Any]
 
 SETTLES_SECONDS = 90.0
 """Nova's resource tracker frees what a migration held when it next runs: update_resources_interval is 60 s by default."""
@@ -42,7 +46,11 @@ class ProveEmpty:
         try:
             wait(look, f"host {host} to be empty", seconds=SETTLES_SECONDS, cancelled=attempt.cancelled)
         except TooLate as late:
-            raise Failed(f"Host {host} is not empty: {'; '.join(held)}. Move or end these, then resume.") from late
+            left = tuple(sorted(servers_on(self._old, host)))
+            raise Failed(
+                f"Host {host} is not empty: {'; '.join(held)}. Move or end these, then resume.",
+                setback=Setback(failure=Failure.HOST_NOT_EMPTY, servers=left, host=host),
+            ) from late
         return Outcome(said=f"proved empty: no server in any status, no migration, no allocation of provider {service.provider}")
 
     def verify(self, action: Action, outcome: Outcome, attempt: Attempt) -> tuple[str, ...]:
@@ -55,24 +63,22 @@ def what_is_left(cloud: Cloud, service: Service) -> tuple[str, ...]:
     return (*_servers(cloud, service.host), *_migrations(cloud, service.host), *_allocations(cloud, service))
 
 
+def servers_on(cloud: Cloud, host: str) -> dict[str, Json]:
+    """Those in every status, by id: Nova's own filter may be a pattern."""
+    return {server["id"]: server for server in list_servers(cloud, host=host) if server[HOST] == host}
+
+
 def _servers(cloud: Cloud, host: str) -> list[str]:
-    there = {server["id"]: server for server in list_servers(cloud, host=host) if server[HOST] == host}
+    there = servers_on(cloud, host)
     return [f"server {server_id} ({server['name']}) is on it, {server['status']}" for server_id, server in sorted(there.items())]
 
 
 def _migrations(cloud: Cloud, host: str) -> list[str]:
-    left = []
-    for record in migrations.of_host(cloud, host):
-        stage = migrations.stage(record)
-        if stage is Stage.QUEUED:
-            # a record stays like this where the conductor died: the server's task state tells whether anybody works on it
-            server = show_server(cloud, record["instance_uuid"])
-            if server is None or server[TASK] is None:
-                continue
-        if stage in {Stage.QUEUED, Stage.UNDER_WAY, Stage.UNCONFIRMED}:
-            way = f"{record['source_compute']} to {record.get('dest_compute')}"
-            left.append(f"migration {record['id']} of server {record['instance_uuid']} from {way} is {record['status']}")
-    return left
+    return [
+        f"migration {record['id']} of server {record['instance_uuid']} from {record['source_compute']} to {record.get('dest_compute')} "
+        f"is {record['status']}"
+        for record in migrations.open_on(cloud, host)
+    ]
 
 
 def _allocations(cloud: Cloud, service: Service) -> list[str]:

@@ -1,123 +1,180 @@
-"""Live migration of one server to one host: asked for with the scheduler's check, taken up after a crash, proved at the end."""
+"""Live migration of one server to one host: asked for with the scheduler's check, watched until it has arrived or policy ends it."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
-from decamp.clouds import Cloud
-from decamp.hosts import api, migrations
+import msgspec
+
+from decamp.hosts import migrations, pinning
+from decamp.hosts.migrating import Journey, Means, Vigil, missing
 from decamp.hosts.migrations import Stage, watched
-from decamp.hosts.reading import HOST, TASK, read_server, show_server
-from decamp.hosts.waiting import TooLate, wait
-from decamp.model.effects import Attempt, Outcome
+from decamp.hosts.reading import HOST, TASK
+from decamp.hosts.waiting import wait
+from decamp.model.effects import Outcome
 from decamp.model.errors import Failed
-from decamp.model.plan import Action
-from decamp.model.policy import Policy
+from decamp.model.policy import OnCancel, OnStall
+from decamp.model.setbacks import Failure
 
 Json = dict[str, Any]
 
 ACT = "live-migration"
 
+ABORT_SECONDS = 120.0
+"""How long Nova may take to end a migration that it was asked to abort."""
 
-class LiveMigrate:
-    """LIVE_MIGRATE. From compute 2.30 on the scheduler checks the target, as nothing is forced; before, Nova takes the host as it is."""
 
-    def __init__(self, old: Cloud, policy: Policy) -> None:
-        self._old = old
-        self._policy = policy
+def _request(journey: Journey) -> Json:
+    """From compute 2.30 on the scheduler checks the target, as nothing is forced."""
+    return {"os-migrateLive": {"host": journey.target, "block_migration": journey.options.get("block_migration", "auto")}}
 
-    def fingerprint(self, action: Action) -> str | None:
-        server = read_server(self._old, action.target.id)
-        return server and server.placement_fingerprint()
 
-    def find(self, action: Action, attempt: Attempt) -> Outcome | None:
-        source, target = action.args["from"], action.args["to"]
-        server = show_server(self._old, action.target.id)
-        if server is None:
-            return None
-        record = migrations.between(migrations.of_server(self._old, server["id"]), source, target)
-        if record is None:
-            return None
-        arrived = server[HOST] == target and migrations.stage(record) is Stage.DONE
-        on_its_way = server[TASK] == "migrating" and migrations.stage(record) in {Stage.QUEUED, Stage.UNDER_WAY}
-        return self._wait(action, attempt, after=record["id"] - 1) if arrived or on_its_way else None
+def _under_way(server: Json, record: Json, target: str) -> bool:
+    arrived = server[HOST] == target and migrations.stage(record) is Stage.DONE
+    return arrived or (server[TASK] == "migrating" and migrations.stage(record) in {Stage.QUEUED, Stage.UNDER_WAY})
 
-    def perform(self, action: Action, attempt: Attempt) -> Outcome:
-        server_id, target = action.target.id, action.args["to"]
-        before = migrations.newest(migrations.of_server(self._old, server_id))
-        body: Json = {"host": target, "block_migration": action.args.get("block_migration", "auto")}
-        api.call(self._old, "compute", "POST", f"/servers/{server_id}/action", json={"os-migrateLive": body})
-        return self._wait(action, attempt, after=before)
 
-    def verify(self, action: Action, outcome: Outcome, attempt: Attempt) -> tuple[str, ...]:
-        server = show_server(self._old, action.target.id)
-        if server is None:
-            return (f"{action.target} is not there any more",)
-        record = migrations.between(migrations.of_server(self._old, server["id"]), action.args["from"], action.args["to"])
-        return tuple(_missing(server, record, action.args["to"]))
+def _follow(journey: Journey) -> Outcome:
+    watch = _Watch(journey)
+    record = wait(watch.look, f"the live migration of server {journey.server}", seconds=float("inf"), cancelled=journey.attempt.leaving)
+    return Outcome(
+        bytes=watch.moved,
+        said=f"live-migrated from {journey.source} to {journey.target} (migration {record['id']})",
+        facts={"from": journey.source, "to": journey.target, "migration": record["id"]},
+    )
 
-    def _wait(self, action: Action, attempt: Attempt, *, after: int) -> Outcome:
-        server_id, source, target = action.target.id, action.args["from"], action.args["to"]
-        moved = 0
-        last: list[str] = []
 
-        def look() -> Json | None:
-            nonlocal moved, last
-            # the record first: a server that is looked at after it was completed must have arrived
-            record = migrations.between(migrations.of_server(self._old, server_id), source, target, after=after)
-            server = watched(self._old, server_id)
-            if record and migrations.stage(record) is Stage.BROKEN and server[TASK] is None:
-                why = migrations.reason(self._old, server_id, ACT) or "Nova gives no reason"
-                raise Failed(
-                    f"The live migration {record['id']} of {server['name']} from {source} to {target} ended as {record['status']}: {why}"
-                )
-            last = _missing(server, record, target)
-            if not last:
-                return record
-            moved = max(moved, self._progress(server_id, attempt))
-            return None
+LIVE = Means(act=ACT, states=pinning.LIVE, request=_request, under_way=_under_way, follow=_follow)
 
+
+class Progress:
+    """Whether a migration converges: its status goes on, or what remains falls below what it ever was.
+
+    Memory is copied in rounds, so what remains rises again and again: only its lowest mark tells (as in Nova's own
+    nova.virt.libvirt.migration.should_abort).
+    """
+
+    def __init__(self, now: float) -> None:
+        self._status: str | None = None
+        self._lowest: int | None = None
+        self._since = now
+
+    def stalled_for(self, status: str | None, remaining: int | None, now: float) -> float:
+        """Seconds since it last came nearer to its end. `remaining` bytes are null where the hypervisor does not tell."""
+        falls = remaining is not None and (self._lowest is None or remaining < self._lowest)
+        if falls or status != self._status:
+            self._since = now
+        if falls:
+            self._lowest = remaining
+        self._status = status
+        return now - self._since
+
+
+class _Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """A migration is to be aborted."""
+
+    failure: Failure
+    why: str
+    asked_at: float | None
+    """null: its state has not allowed that so far."""
+
+
+class _Watch:
+    """One live migration, from the request to its end."""
+
+    def __init__(self, journey: Journey) -> None:
+        self._journey = journey
+        self._vigil = Vigil(journey, ACT)
+        self._deadline = time.monotonic() + journey.policy.migration_timeout_seconds
+        self._progress = Progress(time.monotonic())
+        self._forced_at: float | None = None
+        self._ending: _Ending | None = None
+        self.moved = 0
+        """Bytes."""
+
+    def look(self) -> Json | None:
+        """The record of the migration once it is proved to be over; null: not yet. Raises Failed, and Gone."""
+        journey = self._journey
+        # the record first: a server that is looked at after it was completed must have arrived
+        record = journey.record()
+        server = watched(journey.cloud, journey.server)
+        if not missing(server, record, journey.target):
+            return record
         try:
-            record = wait(
-                look,
-                f"the live migration of server {server_id} from {source} to {target}",
-                seconds=self._policy.migration_timeout_seconds,
-                cancelled=attempt.cancelled,
-            )
-        except TooLate as late:
-            raise Failed(
-                f"{late.message} Still: {'; '.join(last)}. Nova goes on with it: wait and resume, make it end with `openstack server "
-                f"migration force complete {server_id} MIGRATION`, or end it with `openstack server migration abort {server_id} MIGRATION`."
-            ) from late
-        return Outcome(
-            bytes=moved,
-            said=f"live-migrated from {source} to {target} (migration {record['id']})",
-            facts={"from": source, "to": target, "migration": record["id"]},
+            self._vigil.look(server, record)
+        except Failed as failed:
+            raise self._told(failed) from failed
+        self._steer(server, record, self._stalled_seconds(record))
+        return None
+
+    def _told(self, failed: Failed) -> Failed:
+        """Where Nova says that somebody aborted it, it was we, if we have asked for that."""
+        if self._ending and failed.setback and failed.setback.failure is Failure.ABORTED:
+            return self._journey.failed(self._ending.failure, f"{failed.message} It was aborted, since {self._ending.why}.")
+        return failed
+
+    def _stalled_seconds(self, record: Json | None) -> float:
+        figures = record and migrations.figures(self._journey.cloud, self._journey.server, record["id"])
+        whole = remaining = 0
+        if figures:
+            whole, remaining = (sum(figures[f"{what}_{part}_bytes"] or 0 for what in ("memory", "disk")) for part in ("total", "remaining"))
+            self.moved = max(self.moved, sum(figures[f"{what}_processed_bytes"] or 0 for what in ("memory", "disk")))
+        if whole:
+            self._journey.attempt.progress(whole - remaining, whole)
+        return self._progress.stalled_for(record["status"] if record else None, remaining if whole else None, time.monotonic())
+
+    def _steer(self, server: Json, record: Json | None, stalled_seconds: float) -> None:
+        """What policy says about a migration that is cancelled, takes too long, or does not converge."""
+        policy = self._journey.policy
+        if self._ending:
+            self._abort(server, record, self._ending)
+        elif self._journey.attempt.cancelled() and policy.on_cancel is OnCancel.ABORT:
+            self._end(server, record, Failure.ABORTED, "the run was cancelled")
+        elif time.monotonic() > self._deadline:
+            why = f"it did not end within {policy.migration_timeout_seconds:.0f} s"
+            if policy.on_stall is OnStall.WAIT:
+                raise self._too_late(server, record, f"{why}. Nova goes on with it")
+            self._end(server, record, Failure.TIMED_OUT, why)
+        elif stalled_seconds > policy.stall_seconds:
+            self._unstall(server, record, f"it came no nearer to its end for {policy.stall_seconds:.0f} s")
+
+    def _unstall(self, server: Json, record: Json | None, why: str) -> None:
+        match self._journey.policy.on_stall:
+            case OnStall.WAIT:
+                pass
+            case OnStall.ABORT_AND_PIN:
+                self._end(server, record, Failure.PINNED, f"{why}, and policy says not to try it again")
+            case OnStall.ABORT_AND_RETRY:
+                self._end(server, record, Failure.STALLED, why)
+            case OnStall.FORCE_COMPLETE:
+                self._force(server, record, why)
+
+    def _force(self, server: Json, record: Json | None, why: str) -> None:
+        now = time.monotonic()
+        if self._forced_at is None:
+            self._forced_at = now if record and migrations.force_complete(self._journey.cloud, record) else None
+        elif now - self._forced_at > self._journey.policy.stall_seconds:
+            self._end(server, record, Failure.STALLED, f"{why}, though Nova was told to complete it")
+
+    def _end(self, server: Json, record: Json | None, failure: Failure, why: str) -> None:
+        self._abort(server, record, _Ending(failure=failure, why=why, asked_at=None))
+
+    def _abort(self, server: Json, record: Json | None, ending: _Ending) -> None:
+        """Asks once; what cannot be aborted now may be later, or comes to its end. Raises Failed where neither happens in time."""
+        now = time.monotonic()
+        if ending.asked_at is None and record and migrations.abort(self._journey.cloud, record):
+            ending = msgspec.structs.replace(ending, asked_at=now)
+        self._ending = ending
+        if now > max(self._deadline, ending.asked_at or 0) + ABORT_SECONDS:
+            done = "Nova was asked to abort it, and does not" if ending.asked_at else "its state does not let it be aborted"
+            raise self._too_late(server, record, f"{ending.why}; {done}")
+
+    def _too_late(self, server: Json, record: Json | None, why: str) -> Failed:
+        journey, number = self._journey, record["id"] if record else "MIGRATION"
+        return journey.failed(
+            Failure.TIMED_OUT,
+            f"The live migration of {server['name']} from {journey.source} to {journey.target} is not over: {why}. "
+            f"Still: {'; '.join(missing(server, record, journey.target))}. Wait and resume, or end it with "
+            f"`openstack server migration force complete {journey.server} {number}` or `... abort {journey.server} {number}`.",
         )
-
-    def _progress(self, id: str, attempt: Attempt) -> int:
-        """Bytes moved so far, as the hypervisor tells Nova: libvirt about every half a minute, others never."""
-        answer = api.look(self._old, "compute", f"/servers/{id}/migrations") or {"migrations": []}
-        for running in answer["migrations"]:
-            whole, left = (sum(running[f"{what}_{part}_bytes"] or 0 for what in ("memory", "disk")) for part in ("total", "remaining"))
-            if whole:
-                attempt.progress(whole - left, whole)
-            return sum(running[f"{what}_processed_bytes"] or 0 for what in ("memory", "disk"))
-        return 0
-
-
-def _missing(server: Json, record: Json | None, target: str) -> list[str]:
-    """Why it is not moved yet. A completed record whose server still is at the source has been seen, and so has the reverse."""
-    return [
-        sentence
-        for holds, sentence in (
-            (
-                record is not None and migrations.stage(record) is Stage.DONE,
-                f"its migration record says {record['status'] if record else 'nothing'}",
-            ),
-            (server[HOST] == target, f"its host is {server[HOST]}"),
-            (server[TASK] is None, f"its task state is {server[TASK]}"),
-            (server["status"] != "ERROR", "its status is ERROR"),
-        )
-        if not holds
-    ]

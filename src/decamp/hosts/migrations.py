@@ -7,8 +7,8 @@ from typing import Any
 
 from decamp.clouds import Cloud
 from decamp.hosts import api
-from decamp.hosts.reading import show_server
-from decamp.model.errors import Changed
+from decamp.hosts.reading import TASK, show_server
+from decamp.model.errors import Changed, Failed
 
 Json = dict[str, Any]
 
@@ -47,6 +47,9 @@ STAGES = {
 }
 """Status of a migration record (Nova's contributor guide, "Compute service: live and cold migration"; evacuations end in `done`)."""
 
+OPEN = frozenset({Stage.QUEUED, Stage.UNDER_WAY, Stage.UNCONFIRMED})
+"""Stages in which a migration holds both hosts, as long as somebody works on it."""
+
 
 def stage(record: Json) -> Stage:
     """A status that is not known counts as under way: it proves nothing."""
@@ -75,12 +78,73 @@ def of_host(cloud: Cloud, host: str) -> list[Json]:
     return [record for record in records if host in {record["source_compute"], record.get("dest_compute")}]
 
 
+def open_on(cloud: Cloud, host: str) -> list[Json]:
+    """Records from or to exactly that host which hold it: under way, or waiting to be confirmed."""
+    return [record for record in of_host(cloud, host) if _is_open(cloud, record)]
+
+
+def open_anywhere(cloud: Cloud) -> list[Json]:
+    """The same, of the whole cloud."""
+
+    def with_status(status: str) -> list[Json]:
+        return list(api.pages(cloud, "compute", "/os-migrations", "migrations", marker="uuid", status=status))
+
+    found = api.together(with_status, [status for status, means in STAGES.items() if means in OPEN])
+    return [record for records in found for record in records if _is_open(cloud, record)]
+
+
+def _is_open(cloud: Cloud, record: Json) -> bool:
+    if stage(record) is Stage.QUEUED:
+        # a record stays like this where the conductor died: the server's task state tells whether anybody works on it
+        server = show_server(cloud, record["instance_uuid"])
+        return server is not None and server[TASK] is not None
+    return stage(record) in OPEN
+
+
+class Gone(Changed):
+    """The server was deleted while something was done with it."""
+
+
 def watched(cloud: Cloud, server: str) -> Json:
-    """The server, while it is migrated. Raises Changed where it is gone."""
+    """The server, while something is done with it. Raises Gone where it is not there any more."""
     there = show_server(cloud, server)
     if there is None:
-        raise Changed(f"{cloud.name}: server {server} was deleted while it was migrated")
+        raise Gone(f"{cloud.name}: server {server} is gone")
     return there
+
+
+def figures(cloud: Cloud, server: str, id: int) -> Json | None:
+    """The bytes of a live migration under way; null where it is not. libvirt tells Nova every few seconds, others never."""
+    answer = api.look(cloud, "compute", f"/servers/{server}/migrations") or {"migrations": []}
+    return next((running for running in answer["migrations"] if running["id"] == id), None)
+
+
+ABORTABLE = {"running": "2.24", "queued": "2.65", "preparing": "2.65"}
+"""Status of a live migration that can be aborted, and the compute API from which on (reference, "Delete (Abort) Migration")."""
+FORCEABLE = "running"
+"""Status in which it can be made to complete, from compute 2.22 on (reference, "Force Migration Complete Action")."""
+
+
+def abort(cloud: Cloud, record: Json) -> bool:
+    """Ask for the end of a live migration; false where its state does not allow that, now or any more."""
+    since = ABORTABLE.get(record["status"])
+    if since is None or not cloud.at_least("compute", since):
+        return False
+    return _asked(cloud, "DELETE", record, "")
+
+
+def force_complete(cloud: Cloud, record: Json) -> bool:
+    """Ask Nova to let a live migration complete at the cost of the guest's running; false where its state does not allow that."""
+    return record["status"] == FORCEABLE and _asked(cloud, "POST", record, "/action", json={"force_complete": None})
+
+
+def _asked(cloud: Cloud, method: str, record: Json, path: str, **options: Any) -> bool:
+    try:
+        api.call(cloud, "compute", method, f"/servers/{record['instance_uuid']}/migrations/{record['id']}{path}", **options)
+    except (Changed, Failed):
+        # it ended, or got further, between the look and the request
+        return False
+    return True
 
 
 def reason(cloud: Cloud, server: str, act: str) -> str:

@@ -31,17 +31,17 @@ _TRAIT = re.compile(r"trait\w*:(\w+)")
 def pinned(server: Json, image: Json, vnic_types: frozenset[str]) -> Pinned | None:
     """The first reason why `server` (GET /servers/detail) can be migrated neither live nor cold; null: one of them is possible.
 
+    A lock comes last, since policy may pass over it: a server that is pinned by it is pinned by nothing else.
     `image` holds the properties of its image, as far as they could be read.
     """
-    if server.get("locked") and not (server.get("locked_reason") or "").startswith(OWN_LOCK):
-        return Pinned.LOCKED
     if server.get("OS-EXT-STS:task_state"):
         return Pinned.TASK_IN_PROGRESS
     if server["status"] == "VERIFY_RESIZE":
         return Pinned.RESIZE_UNCONFIRMED
     if server["status"] not in LIVE | COLD:
         return Pinned.STATE
-    return _tied(extra_specs(server), image, vnic_types)
+    locked = server.get("locked") and not (server.get("locked_reason") or "").startswith(OWN_LOCK)
+    return _tied(extra_specs(server), image, vnic_types) or (Pinned.LOCKED if locked else None)
 
 
 def _tied(specs: Json, image: Json, vnic_types: frozenset[str]) -> Pinned | None:

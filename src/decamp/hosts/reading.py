@@ -99,9 +99,19 @@ def read_services(cloud: Cloud) -> tuple[Service, ...]:
 
 def read_service(cloud: Cloud, host: str) -> Service | None:
     """The nova-compute of exactly that host; null where there is none."""
+    service = _service_of(cloud, host)
+    return None if service is None else _service(service, nodes_by_host(cloud).get(host, []))
+
+
+def is_down(cloud: Cloud, host: str) -> bool:
+    """Whether Nova says that the host's nova-compute does not report, or has none of that host."""
+    service = _service_of(cloud, host)
+    return service is None or service["state"] == "down"
+
+
+def _service_of(cloud: Cloud, host: str) -> Json | None:
     services = api.get(cloud, "compute", "/os-services", binary="nova-compute", host=host)["services"]
-    exact = [service for service in services if service["host"] == host]
-    return _service(exact[0], nodes_by_host(cloud).get(host, [])) if exact else None
+    return next((service for service in services if service["host"] == host), None)
 
 
 def show_server(cloud: Cloud, id: str) -> Json | None:
@@ -117,8 +127,10 @@ def list_servers(cloud: Cloud, project: str | None = None, **filters: str) -> It
     yield from api.pages(cloud, "compute", "/servers/detail", "servers", **filters)
 
 
-def aggregates_of(cloud: Cloud, host: str) -> tuple[str, ...]:
-    return _aggregates(cloud).get(host, ())
+def aggregates_of(cloud: Cloud, host: str) -> list[Json]:
+    """Id and name of each aggregate that the host is a member of, by name."""
+    everything = api.get(cloud, "compute", "/os-aggregates")["aggregates"]
+    return sorted(({"id": one["id"], "name": one["name"]} for one in everything if host in one["hosts"]), key=lambda one: one["name"])
 
 
 class _Read(msgspec.Struct, frozen=True):

@@ -216,6 +216,8 @@ def _nova(lab: Lab, cloud: CloudName, venv: Path) -> dict[str, Ini]:
         "report_interval": 10,
         "service_down_time": 60,
         "rpc_response_timeout": 60,
+        # half an hour by default; RabbitMQ's transport notices a dead callee after rpc_response_timeout, the one in memory does not
+        "long_rpc_timeout": 60,
         "force_config_drive": False,
     }
     if bare_metal:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import enum
 import importlib.util
 import sys
 import time
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +20,33 @@ from decamp.model.errors import BadInput, Bug, Failed
 
 PM_TYPE = "fake-hardware"
 LOOK_SECONDS = 0.1
+
+
+class Fault(enum.StrEnum):
+    """What a machine's hypervisor can do wrong, and its side: the source's or the target's. Other hosts are not touched."""
+
+    LIVE_MIGRATION_WAITS = "live_migration_waits"
+    """Source: Nova's FakeLiveMigrateDriver: it waits 5 s for an abort or a force-complete, tells no figures, and ends by itself then."""
+    LIVE_MIGRATION_SLOW = "live_migration_slow"
+    """Source: it takes this many seconds, and tells figures of memory and disk as libvirt does. Can be aborted and forced."""
+    LIVE_MIGRATION_STALLS = "live_migration_stalls"
+    """Source: it comes to nine tenths, and stays there until it is aborted or forced."""
+    LIVE_MIGRATION_ROLLS_BACK = "live_migration_rolls_back"
+    """Source: the guest stays, its migration `failed`; after LIVE_MIGRATION_SLOW's seconds where that is set too."""
+    LIVE_MIGRATION_BREAKS = "live_migration_breaks"
+    """Source: the hypervisor is not there in the middle of it. Nova puts the server into ERROR, where it was."""
+    PRE_LIVE_MIGRATION_FAILS = "pre_live_migration_fails"
+    """Target: it cannot plug the guest's interfaces. The guest stays where it was."""
+    FINISH_MIGRATION_FAILS = "finish_migration_fails"
+    """Target: Nova's FakeFinishMigrationFailDriver: a cold migration's server ends in ERROR, on the target."""
+    COLD_MIGRATION_ROLLS_BACK = "cold_migration_rolls_back"
+    """Source: the disk cannot be copied. The server stays as it was, its migration in `error`."""
+    CONFIRM_MIGRATION_FAILS = "confirm_migration_fails"
+    """Source: what is left of a cold migration cannot be removed. The server ends in ERROR, on the target."""
+    SNAPSHOT_FAILS = "snapshot_fails"
+    """The guest's disk cannot be read: a shelving ends where it began."""
+    SPAWN_FAILS = "spawn_fails"
+    """Target of a boot: Nova's FakeBuildAbortDriver: the server ends in ERROR."""
 
 
 @cache
@@ -49,8 +78,10 @@ def _machine(name: str, mac: str, bmc_address: str, size: MachineSize, system: d
         "power": "on" if system else "off",
         "system": system,
         "compute_enabled": True,
+        "compute_killed": False,
         "ramdisk": False,
         "fails": {},
+        "faults": {},
     }
 
 
@@ -109,14 +140,44 @@ def set_compute_enabled(lab: Lab, host: str, enabled: bool, *, nova_runs: bool, 
 
     Raises BadInput for a host that no machine runs, Failed where nothing happens within `seconds`.
     """
+    _set_compute(lab, host, nova_runs=nova_runs, seconds=seconds, enabled=enabled, killed=False)
+
+
+def kill_compute(lab: Lab, host: str, *, nova_runs: bool, seconds: float = 60) -> None:
+    """Kill nova-compute on `host` as `kill -9` would, whatever it is doing; it stays away until it is started.
+
+    Nova takes it for up until its reports are missing for a minute, and calls to it time out. Raises as `set_compute_enabled` does.
+    """
+    _set_compute(lab, host, nova_runs=nova_runs, seconds=seconds, enabled=True, killed=True)
+
+
+def set_faults(lab: Lab, host: str, faults: Mapping[Fault, bool | float]) -> None:
+    """Let the hypervisor of `host` have these faults from now on, and no others. A value is true, or seconds where the kind asks for them.
+
+    Raises BadInput for a host that no machine runs.
+    """
+    given = {str(fault): value for fault, value in faults.items()}
+    shared().change(lab.machines_folder, _running(lab, host)["name"], lambda machine: machine.update(faults=given))
+
+
+def faults_of(lab: Lab, host: str) -> dict[Fault, bool | float]:
+    """Raises BadInput for a host that no machine runs."""
+    return {Fault(name): value for name, value in _running(lab, host).get("faults", {}).items()}
+
+
+def _running(lab: Lab, host: str) -> dict[str, Any]:
     machine = next((m for m in shared().read_all(lab.machines_folder) if m["system"] and m["system"]["host"] == host), None)
     if machine is None:
         raise BadInput(f"No machine of the lab runs a compute host {host}.")
-    cloud = CloudName(machine["system"]["cloud"])
-    shared().change(lab.machines_folder, machine["name"], lambda m: m.update(compute_enabled=enabled))
-    mark = _started_folder(lab, cloud) / host
+    return machine
+
+
+def _set_compute(lab: Lab, host: str, *, nova_runs: bool, seconds: float, enabled: bool, killed: bool) -> None:
+    machine, runs = _running(lab, host), enabled and not killed
+    shared().change(lab.machines_folder, machine["name"], lambda m: m.update(compute_enabled=enabled, compute_killed=killed))
+    mark = _started_folder(lab, CloudName(machine["system"]["cloud"])) / host
     deadline = time.monotonic() + seconds
-    while nova_runs and mark.exists() != enabled:
+    while nova_runs and mark.exists() != runs:
         if time.monotonic() > deadline:
-            raise Failed(f"nova-compute of {host} did not {'start' if enabled else 'stop'} within {seconds:.0f} s.")
+            raise Failed(f"nova-compute of {host} did not {'start' if runs else 'stop'} within {seconds:.0f} s.")
         time.sleep(LOOK_SECONDS)

@@ -80,9 +80,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             bytes_per_second(self.migration_rate)
 
     def pins(self, server: Server) -> Pinned | None:
-        """Why the server can be migrated neither live nor cold; null: nothing is known against it."""
-        if server.id in self.never_move_servers:
-            return Pinned.POLICY
+        """Why the server can be migrated neither live nor cold, which policy does not pass over; null: nothing is known against it."""
         if server.pinned is Pinned.LOCKED and self.locked_servers is LockedServers.MIGRATE:
             return None
         return server.pinned

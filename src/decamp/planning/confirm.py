@@ -14,7 +14,8 @@ from decamp.model.plan import Action, ConfirmGoal, MoveGoal, Plan, Reason, Refus
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.planning import fields
-from decamp.planning.undo import Draft, made_of, ordered, removal
+from decamp.planning.ordering import Draft, ordered
+from decamp.planning.undo import made_of, removal
 
 WITH_THEIR_SERVER = ("volume", "port")
 """Kinds that serve one server alone, and go when it goes."""
@@ -55,7 +56,7 @@ def plan_confirm(plan: Plan, entries: tuple[Entry, ...], run: str) -> Plan:
     return Plan(
         goal=ConfirmGoal(run=run),
         made_from={"plan": plan.id, "ledger": sha256(entries)},
-        actions=ordered(_removals(removed), rank=lambda action: (action.target.kind, action.target.id)),
+        actions=ordered(_removals(removed)),
         refusals=tuple(sorted(refusals, key=lambda refusal: (refusal.ref, refusal.reason))),
     ).sealed()
 

@@ -1,35 +1,45 @@
-"""Planning an undo: what a run made is removed, in reverse, and the old servers that it stopped are started again."""
+"""Planning an undo: what a run made is removed, in reverse, and the old servers that it stopped are started again; hosts take servers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 
 import msgspec
 
 from decamp.model.documents import sha256
-from decamp.model.errors import Refused
+from decamp.model.errors import BadInput, Refused
 from decamp.model.ledger import Entry
 from decamp.model.plan import Action, ConfirmGoal, ExpandGoal, MoveGoal, Plan, Reason, Refusal, UndoGoal, VacateGoal, Verb
+from decamp.model.policy import Policy
 from decamp.model.refs import Ref
-from decamp.model.survey import Resource
+from decamp.model.survey import Resource, Survey
 from decamp.planning import fields
-from decamp.planning.ordering import ancestors, reduced, topological
-
-Draft = tuple[Action, set[str]]
-"""An action, and the ids of all that it comes after."""
+from decamp.planning.ordering import Draft, ancestors, ordered
+from decamp.planning.undo_vacate import undo_vacate
 
 
-def plan_undo(plan: Plan, entries: tuple[Entry, ...], run: str) -> Plan:
+def plan_undo(
+    plan: Plan,
+    entries: tuple[Entry, ...],
+    run: str,
+    *,
+    old: Survey | None = None,
+    policy: Policy | None = None,
+    move_back: bool = False,
+) -> Plan:
     """The way back from `run`, which applied `plan`; `entries` are its rows of the ledger, or the rows of every run.
 
-    What other runs build upon stays, and is said. Raises Refused where there is no way back.
+    What other runs build upon stays, and is said. A vacate needs `old`, how the cloud is now; with `move_back` its servers return.
+    Raises Refused where there is no way back, and BadInput for a vacate without a survey.
     """
     own = {entry.action: entry for entry in entries if entry.run == run}
     match plan.goal:
         case MoveGoal():
             drafts, refusals = _undo_move(plan, own, [entry for entry in entries if entry.run != run])
         case VacateGoal():
-            drafts, refusals = _undo_vacate(plan, own)
+            if old is None:
+                raise BadInput(f"Run {run} freed hosts: its undo needs a survey of the old cloud as it is now.")
+            drafts, refusals = undo_vacate(plan, own, run, old=old, policy=policy or Policy(), move_back=move_back)
         case ExpandGoal():
             drafts, refusals = [], _undo_expand(plan, own)
         case UndoGoal():
@@ -40,8 +50,8 @@ def plan_undo(plan: Plan, entries: tuple[Entry, ...], run: str) -> Plan:
         raise Refused(f"Run {run} has nothing that could be undone: it made nothing, or it is undone already.")
     return Plan(
         goal=UndoGoal(run=run),
-        made_from={"plan": plan.id, "ledger": sha256(entries)},
-        actions=_ordered(drafts),
+        made_from={"plan": plan.id, "ledger": sha256(entries)} | ({"old": sha256(old)} if old else {}),
+        actions=ordered(drafts),
         refusals=tuple(sorted(refusals, key=lambda refusal: (refusal.ref, refusal.reason, refusal.text))),
     ).sealed()
 
@@ -130,41 +140,6 @@ def _on_old(verb: Verb, action: Action, changes: dict[str, tuple[object, object]
     )
 
 
-def _undo_vacate(plan: Plan, own: Mapping[str, Entry]) -> tuple[list[Draft], list[Refusal]]:
-    done = {(action.verb, action.target) for action in plan.actions if action.id in own}
-    drafts: list[Draft] = []
-    refusals: list[Refusal] = []
-
-    def say(ref: Ref, text: str) -> None:
-        refusals.append(Refusal(ref=ref, reason=Reason.UNSUPPORTED, text=text))
-
-    for action in plan.actions:
-        if action.verb is not Verb.DISABLE_SERVICE or action.id not in own:
-            continue
-        host = action.target
-        if (Verb.DELETE_SERVICE, host) in done:
-            say(host, f"The compute service of {host.id} is deleted: the host comes back only by being deployed and registered again.")
-            continue
-        if (Verb.STOP_COMPUTE, host) in done:
-            say(host, f"nova-compute on {host.id} was stopped, in a way that the configuration says: start it again there.")
-        enable = Action(
-            id=f"{Verb.ENABLE_SERVICE}/{host.kind}/{host.id}",
-            verb=Verb.ENABLE_SERVICE,
-            target=host,
-            locks=(f"host:{host.id}",),
-            changes={"status": ("disabled", "enabled")},
-            why="the run disabled it",
-        )
-        drafts.append((enable, set()))
-    moved = sum(action.id in own for action in plan.actions if action.verb in (Verb.LIVE_MIGRATE, Verb.COLD_MIGRATE))
-    if moved and drafts:
-        hosts = ", ".join(sorted(enable.target.id for enable, _ in drafts))
-        servers = "1 server that was" if moved == 1 else f"{moved} servers that were"
-        stay = "stays where it is" if moved == 1 else "stay where they are"
-        say(drafts[0][0].target, f"{servers} migrated off {hosts} {stay} now: migrations are not reversed.")
-    return drafts, refusals
-
-
 def _undo_expand(plan: Plan, own: Mapping[str, Entry]) -> list[Refusal]:
     """Machines are not taken back: the new cloud may have placed servers on them since."""
     furthest: dict[Ref, Verb] = {action.target: action.verb for action in plan.actions if action.id in own}
@@ -177,16 +152,3 @@ def _undo_expand(plan: Plan, own: Mapping[str, Entry]) -> list[Refusal]:
         )
         for ref, verb in sorted(furthest.items())
     ]
-
-
-def _ordered(drafts: Iterable[Draft]) -> tuple[Action, ...]:
-    return ordered(drafts, rank=lambda action: (action.target.kind, action.target.id, action.verb))
-
-
-def ordered(drafts: Iterable[Draft], rank: Callable[[Action], tuple[str, ...]]) -> tuple[Action, ...]:
-    """The actions in a feasible order, each with its shortest `after`. Ids that are no action's are passed over."""
-    actions = {action.id: action for action, _ in drafts}
-    after = {action.id: earlier for action, earlier in drafts}
-    order = topological(after, rank=lambda one: rank(actions[one]))
-    direct = reduced(order, after)
-    return tuple(msgspec.structs.replace(actions[one], after=direct[one]) for one in order)

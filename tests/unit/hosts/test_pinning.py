@@ -48,6 +48,18 @@ def test_what_is_done_with_a_server_pins_it(changes: dict[str, Any], pinned: Pin
     assert reason(server(**changes)) is pinned
 
 
+@pytest.mark.parametrize(
+    ("changes", "pinned"),
+    [
+        ({"status": "SUSPENDED"}, Pinned.STATE),
+        ({"OS-EXT-STS:task_state": "powering-off"}, Pinned.TASK_IN_PROGRESS),
+        ({"specs": {"hw:numa_nodes": "2"}}, Pinned.NUMA),
+    ],
+)
+def test_a_lock_which_policy_may_pass_over_hides_no_other_reason(changes: dict[str, Any], pinned: Pinned) -> None:
+    assert reason(server(locked=True, **changes)) is pinned
+
+
 def test_a_server_that_waits_for_confirm_can_be_moved_by_whoever_locked_it() -> None:
     assert reason(server(status="SHUTOFF", locked=True, locked_reason="moved by Decamp in run 3f2a-1: waiting for confirm or undo")) is None
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from decamp.cli.main import main
 from decamp.lab import layout, machines
 from decamp.lab.layout import CloudName, Lab, Settings
+from decamp.lab.machines import Fault
 from decamp.model.errors import BadInput, Failed
 
 shared = machines.shared()
@@ -35,9 +37,10 @@ def test_at_first_the_old_machines_run_the_old_cloud_and_the_others_are_blank(la
         {"ramdisk": True},
         {"system": None},
         {"compute_enabled": False},
+        {"compute_killed": True},
         {"system": {"cloud": "new", "host": "novacompute-2"}},
     ],
-    ids=["powered off", "in the ramdisk", "wiped", "service stopped", "deployed anew"],
+    ids=["powered off", "in the ramdisk", "wiped", "service stopped", "service killed", "deployed anew"],
 )
 def test_a_machine_s_old_compute_host_is_gone_when_it_is(lab: Lab, change: dict[str, object]) -> None:
     shared.change(lab.machines_folder, "cmp-002", lambda machine: machine.update(change))
@@ -106,6 +109,36 @@ def test_a_compute_service_that_goes_on_running_is_a_failure(lab: Lab) -> None:
         machines.set_compute_enabled(lab, "cmp-001", enabled=False, nova_runs=True, seconds=0.1)
 
 
+def test_a_compute_service_that_was_killed_comes_back_when_it_is_started(lab: Lab) -> None:
+    machines.kill_compute(lab, "cmp-002", nova_runs=False)
+    assert machines.running_hosts(lab, CloudName.OLD) == ["cmp-001", "cmp-003"]
+    assert [shared.was_killed(lab.machines_folder, host) for host in ("cmp-001", "cmp-002")] == [False, True]
+
+    machines.set_compute_enabled(lab, "cmp-002", enabled=True, nova_runs=False)
+    assert machines.running_hosts(lab, CloudName.OLD) == ["cmp-001", "cmp-002", "cmp-003"]
+    assert not shared.was_killed(lab.machines_folder, "cmp-002")
+
+
+def test_faults_are_those_of_one_host_until_they_are_taken_away(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    def fault(*words: str) -> int:
+        return main(["lab", "fault", "--dir", str(lab.folder), "cmp-002", *words])
+
+    assert fault("live_migration_slow", "--seconds", "5") == fault("finish_migration_fails") == 0
+    assert machines.faults_of(lab, "cmp-002") == {Fault.LIVE_MIGRATION_SLOW: 5, Fault.FINISH_MIGRATION_FAILS: True}
+    assert shared.fault(lab.machines_folder, "cmp-002", "live_migration_slow") == 5
+    assert shared.fault(lab.machines_folder, "cmp-001", "live_migration_slow") is None
+
+    assert fault("live_migration_slow", "--clear") == 0
+    assert machines.faults_of(lab, "cmp-002") == {Fault.FINISH_MIGRATION_FAILS: True}
+    assert fault("--clear") == 0
+    assert machines.faults_of(lab, "cmp-002") == {}
+    assert "--seconds belongs to" not in capsys.readouterr().err
+    assert fault("live_migration_slow") == fault("spawn_fails", "--seconds", "1") == 2
+    assert capsys.readouterr().err.count("--seconds belongs to live_migration_slow") == 2
+
+
 def test_a_host_that_no_machine_runs_is_bad_input(lab: Lab) -> None:
     with pytest.raises(BadInput, match="No machine of the lab runs a compute host cmp-1"):
         machines.set_compute_enabled(lab, "cmp-1", enabled=False, nova_runs=False)
+    with pytest.raises(BadInput, match="No machine of the lab runs a compute host cmp-1"):
+        machines.set_faults(lab, "cmp-1", {})

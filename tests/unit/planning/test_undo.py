@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from decamp.model.documents import encode
-from decamp.model.errors import Refused
+from decamp.model.errors import BadInput, Refused
 from decamp.model.ledger import Entry
-from decamp.model.plan import ConfirmGoal, ExpandGoal, Plan, UndoGoal, Verb
+from decamp.model.plan import Action, ConfirmGoal, ExpandGoal, Plan, UndoGoal, VacateGoal, Verb
 from decamp.model.refs import Ref
+from decamp.model.survey import Group, Pinned, Server, Survey
 from decamp.planning.confirm import plan_confirm
 from decamp.planning.replay import replay
 from decamp.planning.undo import plan_undo
@@ -22,10 +25,10 @@ def moved() -> Plan:
     return move(old(port("nic"), volume("data"), server("db", ["nic"], ["data"])), None, "db")
 
 
-def undone(plan: Plan, entries: tuple[Entry, ...], run: str = "run-1") -> Plan:
-    """The undo, which the independent checker finds nothing wrong with."""
-    undo = plan_undo(plan, entries, run)
-    assert replay(undo, {}) == ()
+def undone(plan: Plan, entries: tuple[Entry, ...], run: str = "run-1", *, now: Survey | None = None, **options: Any) -> Plan:
+    """The undo, which the independent checker finds nothing wrong with; `now`: the old cloud after the run."""
+    undo = plan_undo(plan, entries, run, old=now, **options)
+    assert replay(undo, {"old": now} if now else {}) == ()
     return undo
 
 
@@ -153,26 +156,127 @@ def vacated() -> Plan:
     return vacate(survey([host("a"), host("b"), host("c")], [hosted("s", "a"), hosted("t", "b")]), "a")
 
 
-def test_hosts_of_a_vacate_are_enabled_again_and_migrations_are_said_to_stay():
+def after(*servers: Server, **of_a: Any) -> Survey:
+    """The cloud once `a` is cordoned."""
+    return survey([host("a", **{"status": "disabled", **of_a}), host("b"), host("c")], [hosted("t", "b"), *servers])
+
+
+AFTER = after(hosted("s", "b"))
+
+
+def as_far_as(plan: Plan, *verbs: Verb, facts: dict[str, Any] | None = None) -> tuple[Entry, ...]:
+    """The ledger of a run that did these verbs; `facts` are those of its cordons."""
+    entries = did(plan, but=[one.id for one in plan.actions if one.verb not in verbs])
+    return tuple(msgspec.structs.replace(one, facts=facts or {}) if one.action.startswith("disable_service/") else one for one in entries)
+
+
+MIGRATED = (Verb.DISABLE_SERVICE, Verb.LIVE_MIGRATE, Verb.COLD_MIGRATE)
+
+
+def test_hosts_of_a_vacate_are_enabled_again_and_servers_stay_unless_they_are_asked_back() -> None:
     plan = vacated()
-    done = did(plan, but=[one.id for one in plan.actions if one.verb in {Verb.STOP_COMPUTE, Verb.DELETE_SERVICE}])
-    undo = undone(plan, done)
+    undo = undone(plan, as_far_as(plan, *MIGRATED), now=AFTER)
     assert [(one.verb, one.target.id) for one in undo.actions] == [(Verb.ENABLE_SERVICE, "a")]
-    assert "1 server that was migrated off a stays where it is now" in undo.refusals[0].text
+    assert "1 server that was migrated stays where it is now: with `decamp undo run-1 --move-back`" in undo.refusals[0].text
 
 
-def test_a_host_whose_nova_compute_was_stopped_is_enabled_and_its_owner_told_to_start_it():
+def test_a_host_gets_back_the_status_and_the_aggregates_that_it_had() -> None:
     plan = vacated()
-    undo = undone(plan, did(plan, but=[one.id for one in plan.actions if one.verb is Verb.DELETE_SERVICE]))
+    before = {"status": "disabled", "disabled_reason": "broken fan", "aggregates": [{"id": 1, "name": "ssd"}]}
+    undo = undone(plan, as_far_as(plan, Verb.DISABLE_SERVICE, facts={**before, "provider": "p"}), now=after(hosted("s", "a")))
+    assert action(undo, "enable_service/host/a").args == before
+    assert action(undo, "enable_service/host/a").changes == {}
+
+
+def test_a_server_that_is_asked_back_returns_after_its_host_takes_servers() -> None:
+    plan = vacated()
+    undo = undone(plan, as_far_as(plan, *MIGRATED), now=AFTER, move_back=True)
+    back = action(undo, "live_migrate/server/s")
+    assert (back.args["from"], back.args["to"]) == ("b", "a")
+    assert back.after == ("enable_service/host/a",)
+    assert undo.refusals == ()
+
+
+def test_servers_return_in_the_reverse_of_the_order_in_which_they_left() -> None:
+    group = Group(id="g", policy="anti-affinity", members=("s", "t"))
+    servers = [hosted("s", "a", group="g"), hosted("t", "b", group="g")]
+    plan = vacate(survey([host(name) for name in "abcd"], servers, [group]), "a", "b")
+    first, second = (one.target.id for one in plan.actions if one.verb is Verb.LIVE_MIGRATE)
+    there = {one.target.id: one.args["to"] for one in plan.actions if one.verb is Verb.LIVE_MIGRATE}
+    moved_servers = [hosted(one, there[one], group="g") for one in ("s", "t")]
+    now = survey([host(name, status="disabled" if name in "ab" else "enabled") for name in "abcd"], moved_servers, [group])
+    undo = undone(plan, as_far_as(plan, *MIGRATED), now=now, move_back=True)
+    assert comes_after(undo, f"live_migrate/server/{first}", f"live_migrate/server/{second}")
+
+
+@pytest.mark.parametrize(
+    ("now", "why"),
+    [
+        (after(hosted("s", "b", status="SUSPENDED")), "it is SUSPENDED"),
+        (after(hosted("s", "b", pinned=Pinned.LOCKED)), "cannot be migrated: locked"),
+        (after(hosted("s", "b"), hosted("new", "a", vcpus=7)), "a may lack 1 VCPU"),
+        (after(hosted("s", "b"), state="down"), "a is down"),
+    ],
+)
+def test_a_server_that_cannot_return_stays_and_is_told(now: Survey, why: str) -> None:
+    plan = vacated()
+    undo = undone(plan, as_far_as(plan, *MIGRATED), now=now, move_back=True)
+    assert [one.verb for one in undo.actions] == [Verb.ENABLE_SERVICE]
+    assert any(one.ref == Ref("server", "s") and "stays on b" in one.text and why in one.text for one in undo.refusals)
+
+
+def test_a_server_returns_to_no_host_that_was_disabled_before_the_run() -> None:
+    plan = vacated()
+    undo = undone(plan, as_far_as(plan, *MIGRATED, facts={"status": "disabled"}), now=AFTER, move_back=True)
+    assert [one.verb for one in undo.actions] == [Verb.ENABLE_SERVICE]
+    assert "a was disabled before the run" in undo.refusals[0].text
+
+
+@pytest.mark.parametrize("now", [after(hosted("s", "c")), after()])
+def test_a_server_that_went_on_elsewhere_or_is_gone_is_left_alone(now: Survey) -> None:
+    plan = vacated()
+    undo = undone(plan, as_far_as(plan, *MIGRATED), now=now, move_back=True)
+    assert [one.verb for one in undo.actions] == [Verb.ENABLE_SERVICE]
+    assert undo.refusals == ()
+
+
+def shelved() -> Plan:
+    """A stopped server shelved off `a`."""
+    cordon = on_host(Verb.DISABLE_SERVICE, "a")
+    shelve = Action(id="shelve/server/s", verb=Verb.SHELVE, target=Ref("server", "s"), args={"from": "a"}, after=(cordon.id,))
+    return Plan(goal=VacateGoal(hosts=("a",)), made_from={}, actions=(cordon, shelve)).sealed()
+
+
+def test_a_shelved_server_is_unshelved_to_its_host_once_that_takes_servers() -> None:
+    undo = undone(shelved(), did(shelved()), now=after(hosted("s", None, status="SHELVED_OFFLOADED")))
+    back = action(undo, "unshelve/server/s")
+    assert (back.args, back.after) == ({"to": "a"}, ("enable_service/host/a",))
+
+
+def test_a_server_that_its_owner_unshelved_meanwhile_is_left_alone() -> None:
+    undo = undone(shelved(), did(shelved()), now=after(hosted("s", "c")))
+    assert [one.verb for one in undo.actions] == [Verb.ENABLE_SERVICE]
+
+
+def test_a_host_whose_nova_compute_was_stopped_is_enabled_and_its_owner_told_to_start_it() -> None:
+    plan = vacated()
+    undo = undone(plan, did(plan, but=["delete_service/host/a"]), now=after(hosted("s", "b"), state="down"))
     assert [one.verb for one in undo.actions] == [Verb.ENABLE_SERVICE]
     assert any("start it again there" in one.text for one in undo.refusals)
 
 
-def test_a_host_whose_service_was_deleted_does_not_come_back():
+def test_a_host_whose_service_was_deleted_comes_back_when_it_is_registered_again() -> None:
     plan = vacated()
-    undo = undone(plan, did(plan))
-    assert undo.actions == ()
-    assert [(one.ref.id, one.reason.value) for one in undo.refusals] == [("a", "unsupported")]
+    gone = undone(plan, did(plan), now=survey([host("b"), host("c")], [hosted("s", "b"), hosted("t", "b")]), move_back=True)
+    assert gone.actions == ()
+    assert [(one.ref.id, one.reason.value) for one in gone.refusals] == [("a", "unsupported"), ("s", "no_host")]
+    back = undone(plan, did(plan), now=after(hosted("s", "b"), status="enabled"), move_back=True)
+    assert {one.verb for one in back.actions} == {Verb.ENABLE_SERVICE, Verb.LIVE_MIGRATE}
+
+
+def test_the_undo_of_a_vacate_asks_how_the_cloud_is_now() -> None:
+    with pytest.raises(BadInput, match="needs a survey of the old cloud"):
+        plan_undo(vacated(), did(vacated()), "run-1")
 
 
 def test_machines_that_joined_the_new_cloud_are_not_taken_back():

@@ -8,7 +8,9 @@ Imported by the lab's services (Ironic's driver, Nova's process) and by decamp.l
      "system": {"cloud": "old", "host": "cmp-001"},                    what is installed on its disk; null: blank
      "ramdisk": false,                                                 true: it runs Ironic's ramdisk, not its system
      "compute_enabled": true,                                          false: somebody stopped its nova-compute
-     "fails": {"inspect": "a sentence"}}                               verbs that this machine's hardware fails at
+     "compute_killed": false,                                          true: it was killed, and had no time to say goodbye
+     "fails": {"inspect": "a sentence"},                               verbs that this machine's hardware fails at
+     "faults": {"live_migration_slow": 20}}                            what its hypervisor does wrong: see decamp.lab.machines.Fault
 """
 
 from __future__ import annotations
@@ -60,13 +62,26 @@ def change(machines: pathlib.Path, name: str, edit: Callable[[Machine], None]) -
         return machine
 
 
+def fault(machines: pathlib.Path, name: str, kind: str) -> bool | float | None:
+    """What the machine's hypervisor does wrong of this kind: true, or for how many seconds."""
+    return json.loads((machines / f"{name}.json").read_text()).get("faults", {}).get(kind)
+
+
 def running_hosts(machines: pathlib.Path, cloud: str) -> dict[str, Machine]:
     """Host name -> machine, for every machine whose hardware now runs a nova-compute of this cloud."""
     return {
         machine["system"]["host"]: machine
         for machine in read_all(machines)
-        if runs_its_system(machine) and machine["compute_enabled"] and machine["system"]["cloud"] == cloud
+        if runs_its_system(machine)
+        and machine["compute_enabled"]
+        and not machine.get("compute_killed")
+        and machine["system"]["cloud"] == cloud
     }
+
+
+def was_killed(machines: pathlib.Path, host: str) -> bool:
+    """Whether this host's nova-compute was killed, not stopped."""
+    return any(machine.get("compute_killed") for machine in read_all(machines) if machine["system"] and machine["system"]["host"] == host)
 
 
 def runs_its_system(machine: Machine) -> bool:

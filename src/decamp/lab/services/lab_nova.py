@@ -34,7 +34,7 @@ class Hypervisor(fake.FakeDriver):
 
     def __init__(self, virtapi, read_only=False):
         machine = lab_machines.running_hosts(lab_machines.folder(), os.environ["LAB_CLOUD"])[CONF.host]
-        size = machine["size"]
+        self._machine, size = machine["name"], machine["size"]
         self.vcpus, self.memory_mb, self.local_gb = size["vcpus"], size["memory_mib"], size["disk_gib"]
         super().__init__(virtapi, read_only)
 
@@ -153,10 +153,10 @@ class Hypervisor(fake.FakeDriver):
             self._disk(instance).unlink(missing_ok=True)
 
 
-def install():
+def install(hypervisor):
     """Make the driver known as nova.virt.lab.Hypervisor: Nova loads drivers only from its own package."""
     module = types.ModuleType("nova.virt.lab")
-    module.Hypervisor = Hypervisor
+    module.Hypervisor = hypervisor
     sys.modules["nova.virt.lab"] = nova.virt.lab = module
     # several hosts live in one process: none of them may read the identity that a nova-compute of its own would keep in a file
     node.read_local_node_uuid = lambda: node_id(CONF.host)

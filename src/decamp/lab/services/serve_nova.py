@@ -20,6 +20,7 @@ if not EVENTLET:
 import shlex  # noqa: E402
 import signal  # noqa: E402
 
+import lab_faults  # noqa: E402
 import lab_machines  # noqa: E402
 import lab_nova  # noqa: E402
 import nova.conf  # noqa: E402
@@ -58,7 +59,7 @@ def prepare():
         os_brick.setup(CONF)
     os_vif.initialize()
     objects.Service.enable_min_version_cache()
-    lab_nova.install()
+    lab_nova.install(lab_faults.FaultyHypervisor)
     STATE.mkdir(parents=True, exist_ok=True)
     for left_over in STATE.iterdir():
         left_over.unlink()
@@ -80,9 +81,13 @@ def start_compute(host):
 
 
 def stop_compute(host, running):
-    running.stop()
+    killed = lab_machines.was_killed(lab_machines.folder(), host)
+    if killed:
+        lab_faults.kill(running)
+    else:
+        running.stop()
     (STATE / host).unlink(missing_ok=True)
-    print(f"nova-compute of {host} stopped", flush=True)
+    print(f"nova-compute of {host} {'killed' if killed else 'stopped'}", flush=True)
 
 
 def follow_machines(computes):

@@ -25,8 +25,8 @@ def check(scene: Scene, at: int) -> Iterator[Violation]:
     server = scene.servers.get(action.target.id)
     if not is_migration(action) or server is None:
         return
-    if server.pinned is not None:
-        yield scene.violation(at, Rule.PINNED, f"The server cannot be migrated: {server.pinned}.")
+    if (why := scene.policy.pins(server)) is not None:
+        yield scene.violation(at, Rule.PINNED, f"The server cannot be migrated: {why}.")
     if verb_for(server) is not action.verb:
         yield scene.violation(at, Rule.PINNED, f"The server is {server.status}, and {action.verb} does not accept that.")
     if server.id in scene.policy.never_move_servers:

@@ -17,7 +17,7 @@ VERBS: dict[type, frozenset[Verb]] = {
     ExpandGoal: frozenset(
         {Verb.ENROLL, Verb.MANAGE, Verb.INSPECT, Verb.PROVIDE, Verb.SCALE_OUT, Verb.JOIN_HOST, Verb.CANARY},
     ),
-    UndoGoal: MIGRATIONS | {Verb.REMOVE, Verb.UNLOCK_SERVER, Verb.START_SERVER, Verb.ENABLE_SERVICE},
+    UndoGoal: MIGRATIONS | {Verb.REMOVE, Verb.UNLOCK_SERVER, Verb.START_SERVER, Verb.ENABLE_SERVICE, Verb.UNSHELVE},
     ConfirmGoal: frozenset({Verb.REMOVE, Verb.UNLOCK_SERVER}),
 }
 """What each goal may do: nothing is deleted in a move, nothing is made in an undo."""
@@ -42,7 +42,7 @@ NEEDED: dict[type, tuple[str, ...]] = {MoveGoal: ("old",), VacateGoal: ("old",),
 """Surveys without which a plan of this goal cannot be checked."""
 
 HOST_VERBS = frozenset({Verb.DISABLE_SERVICE, Verb.ENABLE_SERVICE, Verb.PROVE_EMPTY, Verb.STOP_COMPUTE, Verb.DELETE_SERVICE})
-SERVER_VERBS = MIGRATIONS | {Verb.STOP_SERVER, Verb.LOCK_SERVER, Verb.UNLOCK_SERVER, Verb.START_SERVER}
+SERVER_VERBS = MIGRATIONS | {Verb.STOP_SERVER, Verb.LOCK_SERVER, Verb.UNLOCK_SERVER, Verb.START_SERVER, Verb.UNSHELVE}
 
 
 def check_made_from(scene: Scene) -> Iterator[Violation]:

@@ -1,0 +1,195 @@
+"""Planning the way back from a vacate: hosts take servers again, shelved servers return, and migrated ones too where that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from decamp.model.documents import sha256
+from decamp.model.ledger import Entry
+from decamp.model.plan import Action, Plan, Reason, Refusal, UndoGoal, Verb
+from decamp.model.policy import Policy
+from decamp.model.refs import Ref
+from decamp.model.survey import Host, Server, Survey
+from decamp.planning.constraints import locks, pinned
+from decamp.planning.constraints.scene import is_migration
+from decamp.planning.ordering import Draft, ancestors, ordered
+from decamp.planning.replay import replay
+
+SHELVED = frozenset({"SHELVED", "SHELVED_OFFLOADED"})
+
+
+class Returning(msgspec.Struct, frozen=True, kw_only=True):
+    """A server that the run migrated, and the way back."""
+
+    server: Server
+    home: str
+    """The host that it was on before the run."""
+    away: str
+    """The one that the run brought it to."""
+    left: str
+    """Id of the run's last action that migrated it."""
+
+
+class _Way:
+    """What is found out about the way back, host by host and server by server."""
+
+    def __init__(self, plan: Plan, own: Mapping[str, Entry], old: Survey, policy: Policy) -> None:
+        self.plan, self.own, self.policy = plan, own, policy
+        self.hosts = {host.name: host for host in old.hosts}
+        self.servers = {server.id: server for server in old.servers}
+        self.old = old
+        self.drafts: dict[str, Draft] = {}
+        self.refusals: list[Refusal] = []
+
+    def say(self, ref: Ref, reason: Reason, text: str) -> None:
+        self.refusals.append(Refusal(ref=ref, reason=reason, text=text))
+
+    def done(self, *verbs: Verb) -> list[Action]:
+        """Actions of the run that had an effect which is still of interest."""
+        return [
+            action
+            for action in self.plan.actions
+            if action.verb in verbs and action.id in self.own and not self.own[action.id].facts.get("gone")
+        ]
+
+
+def undo_vacate(
+    plan: Plan, own: Mapping[str, Entry], run: str, *, old: Survey, policy: Policy, move_back: bool
+) -> tuple[list[Draft], list[Refusal]]:
+    """`old` is how the cloud is now. A server goes back only where the independent checker finds nothing against it."""
+    way = _Way(plan, own, old, policy)
+    for action in way.done(Verb.DISABLE_SERVICE):
+        _release(way, action)
+    for action in way.done(Verb.SHELVE):
+        _unshelve(way, action)
+    returning = _returning(way)
+    if move_back:
+        _move_back(way, returning, run)
+    elif returning:
+        _say_they_stay(way, returning, run)
+    return list(way.drafts.values()), way.refusals
+
+
+def _release(way: _Way, cordon: Action) -> None:
+    """As the host was before: its status, its reason, its aggregates."""
+    host = way.hosts.get(cordon.target.id)
+    if host is None:
+        text = f"The compute service of {cordon.target.id} is deleted. Start nova-compute there, which registers it, and undo again."
+        way.say(cordon.target, Reason.UNSUPPORTED, text)
+        return
+    if host.state != "up":
+        way.say(cordon.target, Reason.HOST_DOWN, f"nova-compute on {host.name} is {host.state}: start it again there.")
+    facts = way.own[cordon.id].facts
+    before = {"status": "enabled"} | {name: facts[name] for name in ("status", "disabled_reason", "aggregates") if facts.get(name)}
+    enable = Action(
+        id=_enable(host.name),
+        verb=Verb.ENABLE_SERVICE,
+        target=cordon.target,
+        args=before,
+        locks=(f"host:{host.name}",),
+        changes={"status": (host.status, before["status"])} if before["status"] != host.status else {},
+        why="the run disabled it",
+    )
+    way.drafts[enable.id] = (enable, set())
+
+
+def _enable(host: str) -> str:
+    return f"{Verb.ENABLE_SERVICE}/host/{host}"
+
+
+def _unshelve(way: _Way, shelve: Action) -> None:
+    server = way.servers.get(shelve.target.id)
+    if server is None or server.status not in SHELVED:
+        return
+    home = shelve.args["from"]
+    unshelve = Action(
+        id=f"{Verb.UNSHELVE}/server/{server.id}",
+        verb=Verb.UNSHELVE,
+        target=shelve.target,
+        args={"to": home} if home in way.hosts else {},
+        locks=(locks.of_server(server.id),),
+        changes={"status": (server.status, "SHUTOFF")},
+        why=f"the run shelved {server.name or server.id}; Nova starts it for a moment before it can be stopped again",
+    )
+    way.drafts[unshelve.id] = (unshelve, {_enable(home)})
+
+
+def _returning(way: _Way) -> list[Returning]:
+    """Servers that are where the run brought them."""
+    moves: dict[str, list[Action]] = {}
+    for action in way.done(Verb.LIVE_MIGRATE, Verb.COLD_MIGRATE):
+        moves.setdefault(action.target.id, []).append(action)
+    return [
+        Returning(server=server, home=several[0].args["from"], away=several[-1].args["to"], left=several[-1].id)
+        for one, several in moves.items()
+        if (server := way.servers.get(one)) and server.host == several[-1].args["to"] and server.host != several[0].args["from"]
+    ]
+
+
+def _say_they_stay(way: _Way, returning: list[Returning], run: str) -> None:
+    homes = sorted({one.home for one in returning})
+    stay = "1 server that was migrated stays where it is" if len(returning) == 1 else f"{len(returning)} servers that were migrated stay"
+    text = f"{stay} now: with `decamp undo {run} --move-back` they go back to {', '.join(homes)}, as far as there is room."
+    way.say(Ref("host", homes[0]), Reason.POLICY, text)
+
+
+def _move_back(way: _Way, returning: list[Returning], run: str) -> None:
+    """In the reverse of the order in which they came: where nothing has changed since, that is feasible as the plan was."""
+    before = ancestors({action.id: action.after for action in way.plan.actions})
+    actions: dict[str, tuple[Returning, Action]] = {}
+    for number, one in enumerate(returning):
+        if obstacle := _obstacle(way, one):
+            way.say(Ref("server", one.server.id), Reason.NO_HOST, f"{one.server.name or one.server.id} stays on {one.away}: {obstacle}")
+        else:
+            actions[one.left] = one, _migration(way, one, number)
+    for left, (one, action) in actions.items():
+        later = {other.id for other_left, (_, other) in actions.items() if left in before[other_left]}
+        way.drafts[action.id] = (action, {_enable(one.home), *later})
+    _drop_what_breaks_rules(way, run)
+
+
+def _obstacle(way: _Way, one: Returning) -> str | None:
+    if one.home not in way.hosts:
+        return f"{one.home} is no compute host any more."
+    if _enable(one.home) in way.drafts and way.drafts[_enable(one.home)][0].args.get("status") == "disabled":
+        return f"{one.home} was disabled before the run, and takes no server."
+    if pinned.verb_for(one.server) is None:
+        return f"it is {one.server.status}, which neither live nor cold migration accepts."
+    return None
+
+
+def _migration(way: _Way, one: Returning, number: int) -> Action:
+    server, verb = one.server, pinned.verb_for(one.server)
+    assert verb is not None  # noqa: S101 it would be an obstacle
+    args = {"from": one.away, "to": one.home} | ({"block_migration": "auto"} if verb is Verb.LIVE_MIGRATE else {})
+    return Action(
+        id=f"{verb}/server/{server.id}",
+        verb=verb,
+        target=Ref("server", server.id),
+        args=args,
+        locks=(*(_slot(way.hosts[host], number) for host in (one.away, one.home)), locks.of_server(server.id)),
+        expects=server.placement_fingerprint(),
+        changes={"host": (one.away, one.home)},
+        why=f"{server.name or server.id} was on {one.home} before the run.",
+    )
+
+
+def _slot(host: Host, number: int) -> str:
+    slots = locks.slots(host)
+    return slots[number % len(slots)]
+
+
+def _drop_what_breaks_rules(way: _Way, run: str) -> None:
+    """Until the rest replays clean: without one server's return, another's may not be possible."""
+    while True:
+        undo = Plan(goal=UndoGoal(run=run), made_from={"old": sha256(way.old)}, actions=ordered(way.drafts.values()))
+        against = {one.action: one.text for one in reversed(replay(undo, {"old": way.old}, way.policy)) if one.action}
+        migrations = [action for action in undo.actions if is_migration(action) and action.id in against]
+        if not migrations:
+            return
+        for action in migrations:
+            del way.drafts[action.id]
+            name = way.servers[action.target.id].name or action.target.id
+            way.say(action.target, Reason.NO_HOST, f"{name} stays on {action.args['from']}: {against[action.id]}")
