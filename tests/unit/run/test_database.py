@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from clerk import Desk, a_plan, an_action
 
+from decamp.model.documents import encode
 from decamp.model.errors import BadInput, Failed, Unreachable
 from decamp.model.run import RunState
 from decamp.run.database import open_database, parse
@@ -148,4 +149,58 @@ def test_every_error_of_the_database_is_one_of_ours(tmp_path: Path) -> None:
     assert database
     with pytest.raises(Failed, match=r"state database .*: no such table"), database.reading() as connection:
         connection.exec_driver_sql("SELECT * FROM nowhere")
+    database.close()
+
+
+VERSION_1 = Path(__file__).with_name("version_1.sql")
+"""The tables of a state database as they were at first."""
+
+
+def of_version_1(path: Path, *runs: tuple[str, str | None]) -> dict[str, str]:
+    """A database with a run for each name and outcome; name -> id."""
+    ids: dict[str, str] = {}
+    with sqlite3.connect(path) as connection:
+        connection.executescript(VERSION_1.read_text())
+        for name, outcome in runs:
+            plan = a_plan(an_action(name))
+            ids[name] = f"{plan.id[:8]}-1"
+            ended = outcome and "2026-01-01T01:00:00Z"
+            began = "2026-01-01T00:00:00Z"
+            connection.execute("INSERT INTO decamp_plan VALUES (?, ?, ?)", (plan.id, encode(plan), began))
+            values = (ids[name], plan.id, 1, '{"verb":"vacate"}', None, 4, 1, began, ended, outcome, None)
+            connection.execute(f"INSERT INTO decamp_run VALUES ({', '.join('?' * len(values))})", values)
+    connection.close()
+    return ids
+
+
+def test_a_database_of_the_first_version_is_upgraded_where_it_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "decamp.sqlite"
+    ids = of_version_1(path, ("over", "done"), ("left", None))
+    for _ in range(2):
+        with open_runs(f"sqlite:///{path}") as runs:
+            assert {run.id: run.whole for run in runs.all()} == {ids["over"]: RunState.DONE, ids["left"]: RunState.INTERRUPTED}
+            chain = runs.chain(ids["over"])
+            assert (chain.id, len(chain.links), chain.state) == (ids["over"], 1, RunState.DONE)
+
+
+def test_an_upgraded_database_has_the_columns_and_indexes_of_a_new_one(tmp_path: Path) -> None:
+    def shape(path: Path) -> dict[str, set[str]]:
+        open_runs_at(path)
+        with sqlite3.connect(path) as connection:
+            tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'decamp%'")]
+            columns = {table: {row[1] for row in connection.execute(f"PRAGMA table_info({table})")} for table in tables}
+            indexes = {
+                row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND name NOT LIKE 'sqlite%'")
+            }
+        connection.close()
+        return columns | {"indexes": indexes}
+
+    old, new = tmp_path / "old.sqlite", tmp_path / "new.sqlite"
+    of_version_1(old)
+    assert shape(old) == shape(new)
+
+
+def open_runs_at(path: Path) -> None:
+    database = open_database(f"sqlite:///{path}", create=True)
+    assert database
     database.close()

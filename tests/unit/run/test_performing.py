@@ -14,6 +14,7 @@ from decamp.model.errors import Changed, Failed, Refused, Unreachable
 from decamp.model.plan import Action, ConfirmGoal, Plan, UndoGoal, VacateGoal, Verb
 from decamp.model.refs import Ref
 from decamp.model.run import ActionReport, ActionState
+from decamp.model.setbacks import Failure, Setback
 from decamp.run import chains, journal, workers
 from decamp.run.attention import Attention
 from decamp.run.database import Database, open_database
@@ -362,3 +363,58 @@ def test_changed_from_within_a_performer_is_kept_as_such(database: Database) -> 
     bench.clerk.when["perform a"] = failing(Changed("it is not there any more"))
     bench.perform()
     assert bench.report().error_kind == "changed"
+
+
+def migration(**fields: object) -> Action:
+    args = {"from": "h1", "to": "h2"}
+    return an_action("a", **({"verb": Verb.LIVE_MIGRATE, "target": Ref("server", "s"), "args": args, "expects": "fp-1"} | fields))
+
+
+@pytest.mark.parametrize("verb", [Verb.LIVE_MIGRATE, Verb.COLD_MIGRATE, Verb.SHELVE])
+def test_a_server_that_is_gone_has_left_its_host(database: Database, verb: Verb) -> None:
+    bench = Bench(database, migration(verb=verb))
+    bench.clerk.fingerprints["a"] = None
+    assert bench.perform() is ActionState.DONE
+    assert bench.clerk.performed() == []
+    assert "verify a" not in bench.clerk.calls
+    assert bench.report().said == "server s is gone: nothing to migrate"
+    assert Runs(database).chain(bench.run).links[0].gone == {"a"}
+
+
+def test_a_server_that_is_deleted_while_it_is_migrated_has_left_its_host(database: Database) -> None:
+    bench = Bench(database, migration())
+    bench.clerk.fingerprints["a"] = "fp-1"
+
+    def delete(_attempt: Attempt) -> None:
+        bench.clerk.fingerprints["a"] = None
+        raise Changed("it was deleted while it was migrated")
+
+    bench.clerk.when["perform a"] = delete
+    assert bench.perform() is ActionState.DONE
+
+
+def test_a_server_that_is_deleted_before_its_migration_is_verified_has_left_its_host(database: Database) -> None:
+    bench = Bench(database, migration())
+    bench.clerk.fingerprints["a"] = "fp-1"
+    bench.clerk.differences["a"] = ("it is not there any more",)
+    bench.clerk.when["verify a"] = lambda _: bench.clerk.fingerprints.update(a=None)
+    assert bench.perform() is ActionState.DONE
+
+
+def test_a_setback_is_kept_for_those_who_plan_the_rest(database: Database) -> None:
+    bench = Bench(database, migration())
+    bench.clerk.fingerprints["a"] = "fp-1"
+    setback = Setback(failure=Failure.NO_VALID_HOST, servers=("s",), host="h2")
+    bench.clerk.when["perform a"] = failing(Failed("no valid host", setback=setback))
+    assert bench.perform() is ActionState.FAILED
+    assert bench.report().setback == setback
+    bench.resume()
+    assert bench.report().setback is None
+
+
+def test_what_is_claimed_after_a_drain_or_a_cancel_does_not_begin(database: Database) -> None:
+    for number, stop in enumerate((chains.drain, lambda database, run, _round: journal.ask_cancel(database, run))):
+        bench = Bench(database, an_action("a"), an_action(f"b{number}"))
+        stop(database, bench.run, bench.round)
+        assert bench.perform() is ActionState.CANCELLED
+        assert bench.clerk.calls == []

@@ -1,0 +1,135 @@
+"""What is left of a vacate after a run, and what is made of what failed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from decamp.model.chain import Chain, Link
+from decamp.model.plan import Action, Plan, Reason, VacateGoal, Verb
+from decamp.model.policy import Policy
+from decamp.model.refs import Ref
+from decamp.model.run import ActionReport, ActionState, RunReport, RunState
+from decamp.model.setbacks import Failure, Setback
+from decamp.planning.follow_up import goal_of, plan_release, refusals, rest
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+POLICY = Policy(migration_attempts=3, retry_seconds=60)
+STEPS = (Verb.DISABLE_SERVICE, Verb.LIVE_MIGRATE, Verb.PROVE_EMPTY, Verb.STOP_COMPUTE, Verb.DELETE_SERVICE)
+
+
+def step(verb: Verb, host: str) -> Action:
+    if verb is Verb.LIVE_MIGRATE:
+        return Action(id=f"{verb}/server/s-{host}", verb=verb, target=Ref("server", f"s-{host}"), args={"from": host, "to": "keep"})
+    return Action(id=f"{verb}/host/{host}", verb=verb, target=Ref("host", host))
+
+
+def link(number: int, hosts: dict[str, Verb | None], **failed: object) -> Link:
+    """A run that came to `hosts`, each of which failed at a step, or at none; `failed` says of the failures how."""
+    actions, reports = [], []
+    for host, broken in hosts.items():
+        state = ActionState.DONE
+        for verb in STEPS:
+            action = step(verb, host)
+            how = {}
+            if verb is broken:
+                state, how = ActionState.FAILED, {"error": "no", "error_kind": "failed", "ended_at": NOW.isoformat(), **failed}
+            reports.append(ActionReport(id=action.id, verb=verb, target=action.target, state=state, **how))
+            if state is ActionState.FAILED:
+                state = ActionState.SKIPPED
+            actions.append(action)
+    plan = Plan(goal=VacateGoal(hosts=tuple(hosts)), made_from={}, actions=tuple(actions)).sealed()
+    report = RunReport(
+        id=f"run-{number}",
+        plan=plan.id,
+        goal={},
+        state=RunState.FAILED,
+        whole=RunState.RUNNING,
+        concurrency=1,
+        began_at="2026-11-25T11:00:00Z",
+        actions=tuple(reports),
+    )
+    return Link(plan=plan, report=report)
+
+
+def setback(failure: Failure, host: str | None = None) -> Setback:
+    return Setback(failure=failure, servers=("s-h1",), host=host)
+
+
+def test_what_is_free_is_not_asked_for_again_and_nothing_is_that_the_first_plan_did_not_show() -> None:
+    chain = Chain(links=(link(1, {"h1": Verb.LIVE_MIGRATE, "h2": None, "h3": Verb.PROVE_EMPTY}, error_kind="changed"),))
+    goal = goal_of(chain, rest(chain, POLICY, NOW))
+    assert (goal.hosts, goal.follows) == (("h1", "h3"), "run-1")
+
+
+@pytest.mark.parametrize("failure", [Failure.NO_VALID_HOST, Failure.ROLLED_BACK, Failure.TARGET_DOWN])
+def test_what_a_host_refused_is_tried_elsewhere_at_once(failure: Failure) -> None:
+    chain = Chain(links=(link(1, {"h1": Verb.LIVE_MIGRATE}, setback=setback(failure, "keep-2")),))
+    left = rest(chain, POLICY, NOW)
+    assert (left.hosts, left.avoid, left.stay) == (("h1",), {"s-h1": ("keep-2",)}, {})
+
+
+def test_a_failure_that_says_nothing_is_tried_elsewhere_than_it_was_sent() -> None:
+    left = rest(Chain(links=(link(1, {"h1": Verb.LIVE_MIGRATE}),)), POLICY, NOW)
+    assert left.avoid == {"s-h1": ("keep",)}
+
+
+def test_what_has_to_pass_first_is_tried_later_and_later_still_the_next_time() -> None:
+    once = link(1, {"h1": Verb.LIVE_MIGRATE, "h2": Verb.LIVE_MIGRATE}, setback=setback(Failure.STALLED))
+    left = rest(Chain(links=(once,)), POLICY, NOW)
+    assert left.again_at == NOW + timedelta(seconds=60)
+    assert set(left.stay) == {"s-h1", "s-h2"}
+    assert "is tried again later" in left.stay["s-h1"]
+    twice = Chain(links=(once, once))
+    assert rest(twice, POLICY, NOW).again_at == NOW + timedelta(seconds=120)
+    later = rest(twice, POLICY, NOW + timedelta(seconds=121))
+    assert (later.stay, later.again_at, later.hosts) == ({}, None, ("h1", "h2"))
+
+
+def test_a_server_that_failed_too_often_stays_with_its_reason() -> None:
+    failed = link(1, {"h1": Verb.LIVE_MIGRATE}, setback=setback(Failure.ROLLED_BACK, "keep"), error="qemu is too old")
+    left = rest(Chain(links=(failed,) * 3), POLICY, NOW)
+    assert left.stay == {"s-h1": "was tried 3 times, and is not tried again. qemu is too old"}
+    assert left.avoid == {}
+    assert left.again_at is None
+    (refusal,) = refusals(left)
+    assert (refusal.ref, refusal.reason) == (Ref("server", "s-h1"), Reason.MIGRATION_FAILED)
+
+
+@pytest.mark.parametrize("failure", [Failure.SERVER_ERROR, Failure.PINNED, Failure.CONFIRM_FAILED])
+def test_what_a_person_has_to_look_at_is_not_tried_again(failure: Failure) -> None:
+    left = rest(Chain(links=(link(1, {"h1": Verb.LIVE_MIGRATE}, setback=setback(failure)),)), POLICY, NOW)
+    assert "was tried once" in left.stay["s-h1"]
+
+
+def test_a_server_that_changed_is_planned_anew_at_once_but_not_for_ever() -> None:
+    changed = link(1, {"h1": Verb.LIVE_MIGRATE}, setback=setback(Failure.SERVER_CHANGED), error_kind="changed")
+    assert rest(Chain(links=(changed,)), POLICY, NOW).stay == {}
+    assert set(rest(Chain(links=(changed,) * 3), POLICY, NOW).stay) == {"s-h1"}
+
+
+def test_a_host_one_of_whose_steps_failed_too_often_is_left_and_that_is_told() -> None:
+    failed = link(1, {"h1": Verb.STOP_COMPUTE, "h2": Verb.LIVE_MIGRATE}, error_kind="changed", error="enabled again")
+    left = rest(Chain(links=(failed,) * 3), POLICY, NOW)
+    assert left.hosts == ("h2",)
+    assert [refusal.reason for refusal in refusals(left)] == [Reason.MIGRATION_FAILED, Reason.HOST_NOT_FREE]
+    assert "enabled again" in left.kept["h1"]
+
+
+def test_what_failed_before_somebody_resumed_a_concluded_vacate_does_not_count() -> None:
+    failed = link(1, {"h1": Verb.LIVE_MIGRATE}, setback=setback(Failure.SERVER_ERROR))
+    reopened = Link(plan=failed.plan, report=RunReport(**{**as_dict(failed.report), "reopened_at": NOW.isoformat()}))
+    left = rest(Chain(links=(reopened,)), POLICY, NOW)
+    assert (left.stay, left.hosts) == ({}, ("h1",))
+
+
+def as_dict(report: RunReport) -> dict:
+    return {name: getattr(report, name) for name in report.__struct_fields__}
+
+
+def test_what_was_cordoned_and_is_not_free_is_given_back_but_for_what_is_stopped() -> None:
+    chain = Chain(links=(link(1, {"h1": Verb.LIVE_MIGRATE, "h2": None, "h3": Verb.DELETE_SERVICE, "h4": Verb.DISABLE_SERVICE}),))
+    release = plan_release(chain)
+    assert [(action.verb, action.target.id) for action in release.actions] == [(Verb.ENABLE_SERVICE, "h1")]
+    assert Link(plan=release, report=chain.last).releases
