@@ -168,7 +168,7 @@ def of_version_1(path: Path, *runs: tuple[str, str | None]) -> dict[str, str]:
             began = "2026-01-01T00:00:00Z"
             connection.execute("INSERT INTO decamp_plan VALUES (?, ?, ?)", (plan.id, encode(plan), began))
             values = (ids[name], plan.id, 1, '{"verb":"vacate"}', None, 4, 1, began, ended, outcome, None)
-            connection.execute(f"INSERT INTO decamp_run VALUES ({', '.join('?' * len(values))})", values)
+            connection.execute("INSERT INTO decamp_run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
     connection.close()
     return ids
 
