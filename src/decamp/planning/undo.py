@@ -15,7 +15,7 @@ from decamp.model.refs import Ref
 from decamp.model.survey import Resource, Survey
 from decamp.planning import fields
 from decamp.planning.ordering import Draft, ancestors, ordered
-from decamp.planning.undo_vacate import undo_vacate
+from decamp.planning.undo_vacate import Stage, undo_vacate
 
 
 def plan_undo(
@@ -23,23 +23,26 @@ def plan_undo(
     entries: tuple[Entry, ...],
     run: str,
     *,
+    followed_by: Sequence[tuple[str, Plan]] = (),
     old: Survey | None = None,
     policy: Policy | None = None,
     move_back: bool = False,
 ) -> Plan:
     """The way back from `run`, which applied `plan`; `entries` are its rows of the ledger, or the rows of every run.
 
-    What other runs build upon stays, and is said. A vacate needs `old`, how the cloud is now; with `move_back` its servers return.
+    What other runs build upon stays, and is said. A vacate is undone with the runs that took up its rest (`followed_by`, with their
+    plans); it needs `old`, how the cloud is now, and with `move_back` its servers return.
     Raises Refused where there is no way back, and BadInput for a vacate without a survey.
     """
-    own = {entry.action: entry for entry in entries if entry.run == run}
+    own = _own(entries, run)
     match plan.goal:
         case MoveGoal():
             drafts, refusals = _undo_move(plan, own, [entry for entry in entries if entry.run != run])
         case VacateGoal():
             if old is None:
                 raise BadInput(f"Run {run} freed hosts: its undo needs a survey of the old cloud as it is now.")
-            drafts, refusals = undo_vacate(plan, own, run, old=old, policy=policy or Policy(), move_back=move_back)
+            stages = [Stage(plan=one, own=_own(entries, name)) for name, one in ((run, plan), *followed_by)]
+            drafts, refusals = undo_vacate(stages, run, old=old, policy=policy or Policy(), move_back=move_back)
         case ExpandGoal():
             drafts, refusals = [], _undo_expand(plan, own)
         case UndoGoal():
@@ -54,6 +57,10 @@ def plan_undo(
         actions=ordered(drafts),
         refusals=tuple(sorted(refusals, key=lambda refusal: (refusal.ref, refusal.reason, refusal.text))),
     ).sealed()
+
+
+def _own(entries: Sequence[Entry], run: str) -> dict[str, Entry]:
+    return {entry.action: entry for entry in entries if entry.run == run}
 
 
 def _undo_move(plan: Plan, own: Mapping[str, Entry], others: Sequence[Entry]) -> tuple[list[Draft], list[Refusal]]:

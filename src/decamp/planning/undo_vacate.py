@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -20,50 +21,66 @@ from decamp.planning.replay import replay
 SHELVED = frozenset({"SHELVED", "SHELVED_OFFLOADED"})
 
 
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the runs that are undone together, a run and what followed it."""
+
+    plan: Plan
+    own: Mapping[str, Entry]
+    """Action -> its entry in the ledger, of those that had an effect."""
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """An action that had an effect which is still of interest."""
+
+    stage: int
+    action: Action
+    facts: dict[str, Any]
+
+
 class Returning(msgspec.Struct, frozen=True, kw_only=True):
-    """A server that the run migrated, and the way back."""
+    """A server that the runs migrated, and the way back."""
 
     server: Server
     home: str
-    """The host that it was on before the run."""
+    """The host that it was on before."""
     away: str
-    """The one that the run brought it to."""
-    left: str
-    """Id of the run's last action that migrated it."""
+    """The one that it was brought to."""
+    left: Done
+    """The last action that migrated it."""
 
 
 class _Way:
     """What is found out about the way back, host by host and server by server."""
 
-    def __init__(self, plan: Plan, own: Mapping[str, Entry], old: Survey, policy: Policy) -> None:
-        self.plan, self.own, self.policy = plan, own, policy
+    def __init__(self, stages: Sequence[Stage], old: Survey, policy: Policy) -> None:
+        self.stages, self.old, self.policy = stages, old, policy
         self.hosts = {host.name: host for host in old.hosts}
         self.servers = {server.id: server for server in old.servers}
-        self.old = old
         self.drafts: dict[str, Draft] = {}
         self.refusals: list[Refusal] = []
 
     def say(self, ref: Ref, reason: Reason, text: str) -> None:
         self.refusals.append(Refusal(ref=ref, reason=reason, text=text))
 
-    def done(self, *verbs: Verb) -> list[Action]:
-        """Actions of the run that had an effect which is still of interest."""
+    def done(self, *verbs: Verb) -> list[Done]:
+        """In the order in which they were done."""
         return [
-            action
-            for action in self.plan.actions
-            if action.verb in verbs and action.id in self.own and not self.own[action.id].facts.get("gone")
+            Done(stage=number, action=action, facts=stage.own[action.id].facts)
+            for number, stage in enumerate(self.stages)
+            for action in stage.plan.actions
+            if action.verb in verbs and action.id in stage.own and not stage.own[action.id].facts.get("gone")
         ]
 
 
-def undo_vacate(
-    plan: Plan, own: Mapping[str, Entry], run: str, *, old: Survey, policy: Policy, move_back: bool
-) -> tuple[list[Draft], list[Refusal]]:
+def undo_vacate(stages: Sequence[Stage], run: str, *, old: Survey, policy: Policy, move_back: bool) -> tuple[list[Draft], list[Refusal]]:
     """`old` is how the cloud is now. A server goes back only where the independent checker finds nothing against it."""
-    way = _Way(plan, own, old, policy)
-    for action in way.done(Verb.DISABLE_SERVICE):
-        _release(way, action)
-    for action in way.done(Verb.SHELVE):
-        _unshelve(way, action)
+    way = _Way(stages, old, policy)
+    cordons = way.done(Verb.DISABLE_SERVICE)
+    # the first cordon knows how the host was before
+    for cordon in {one.action.target: one for one in reversed(cordons)}.values():
+        _release(way, cordon)
+    for done in way.done(Verb.SHELVE):
+        _unshelve(way, done.action)
     returning = _returning(way)
     if move_back:
         _move_back(way, returning, run)
@@ -72,21 +89,21 @@ def undo_vacate(
     return list(way.drafts.values()), way.refusals
 
 
-def _release(way: _Way, cordon: Action) -> None:
+def _release(way: _Way, cordon: Done) -> None:
     """As the host was before: its status, its reason, its aggregates."""
-    host = way.hosts.get(cordon.target.id)
+    target, facts = cordon.action.target, cordon.facts
+    host = way.hosts.get(target.id)
     if host is None:
-        text = f"The compute service of {cordon.target.id} is deleted. Start nova-compute there, which registers it, and undo again."
-        way.say(cordon.target, Reason.UNSUPPORTED, text)
+        text = f"The compute service of {target.id} is deleted. Start nova-compute there, which registers it, and undo again."
+        way.say(target, Reason.UNSUPPORTED, text)
         return
     if host.state != "up":
-        way.say(cordon.target, Reason.HOST_DOWN, f"nova-compute on {host.name} is {host.state}: start it again there.")
-    facts = way.own[cordon.id].facts
+        way.say(target, Reason.HOST_DOWN, f"nova-compute on {host.name} is {host.state}: start it again there.")
     before = {"status": "enabled"} | {name: facts[name] for name in ("status", "disabled_reason", "aggregates") if facts.get(name)}
     enable = Action(
         id=_enable(host.name),
         verb=Verb.ENABLE_SERVICE,
-        target=cordon.target,
+        target=target,
         args=before,
         locks=(f"host:{host.name}",),
         changes={"status": (host.status, before["status"])} if before["status"] != host.status else {},
@@ -117,15 +134,16 @@ def _unshelve(way: _Way, shelve: Action) -> None:
 
 
 def _returning(way: _Way) -> list[Returning]:
-    """Servers that are where the run brought them."""
-    moves: dict[str, list[Action]] = {}
-    for action in way.done(Verb.LIVE_MIGRATE, Verb.COLD_MIGRATE):
-        moves.setdefault(action.target.id, []).append(action)
-    return [
-        Returning(server=server, home=several[0].args["from"], away=several[-1].args["to"], left=several[-1].id)
+    """Servers that are where the runs brought them."""
+    moves: dict[str, list[Done]] = {}
+    for done in way.done(Verb.LIVE_MIGRATE, Verb.COLD_MIGRATE):
+        moves.setdefault(done.action.target.id, []).append(done)
+    found = [
+        Returning(server=server, home=several[0].action.args["from"], away=several[-1].action.args["to"], left=several[-1])
         for one, several in moves.items()
-        if (server := way.servers.get(one)) and server.host == several[-1].args["to"] and server.host != several[0].args["from"]
+        if (server := way.servers.get(one))
     ]
+    return [one for one in found if one.server.host == one.away != one.home]
 
 
 def _say_they_stay(way: _Way, returning: list[Returning], run: str) -> None:
@@ -136,18 +154,22 @@ def _say_they_stay(way: _Way, returning: list[Returning], run: str) -> None:
 
 
 def _move_back(way: _Way, returning: list[Returning], run: str) -> None:
-    """In the reverse of the order in which they came: where nothing has changed since, that is feasible as the plan was."""
-    before = ancestors({action.id: action.after for action in way.plan.actions})
-    actions: dict[str, tuple[Returning, Action]] = {}
+    """In the reverse of the order in which they came: where nothing has changed since, that is feasible as the plans were."""
+    before = [ancestors({action.id: action.after for action in stage.plan.actions}) for stage in way.stages]
+    actions: list[tuple[Returning, Action]] = []
     for number, one in enumerate(returning):
         if obstacle := _obstacle(way, one):
             way.say(Ref("server", one.server.id), Reason.NO_HOST, f"{one.server.name or one.server.id} stays on {one.away}: {obstacle}")
         else:
-            actions[one.left] = one, _migration(way, one, number)
-    for left, (one, action) in actions.items():
-        later = {other.id for other_left, (_, other) in actions.items() if left in before[other_left]}
+            actions.append((one, _migration(way, one, number)))
+    for one, action in actions:
+        later = {other.id for another, other in actions if _came_first(one.left, another.left, before)}
         way.drafts[action.id] = (action, {_enable(one.home), *later})
     _drop_what_breaks_rules(way, run)
+
+
+def _came_first(one: Done, other: Done, before: Sequence[Mapping[str, frozenset[str]]]) -> bool:
+    return one.stage < other.stage or (one.stage == other.stage and one.action.id in before[other.stage][other.action.id])
 
 
 def _obstacle(way: _Way, one: Returning) -> str | None:

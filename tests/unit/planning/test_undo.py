@@ -240,6 +240,18 @@ def test_a_server_that_went_on_elsewhere_or_is_gone_is_left_alone(now: Survey) -
     assert undo.refusals == ()
 
 
+def test_a_vacate_is_undone_with_the_runs_that_took_up_its_rest() -> None:
+    first = vacated()
+    cordoned = as_far_as(first, Verb.DISABLE_SERVICE, facts={"status": "disabled", "disabled_reason": "broken fan"})
+    again = (*MIGRATED, Verb.DISABLE_SERVICE)
+    entries = (*cordoned, *(msgspec.structs.replace(one, run="run-2") for one in as_far_as(first, *again, facts={"status": "enabled"})))
+    alone = undone(first, entries, now=AFTER)
+    assert alone.refusals == ()
+    together = undone(first, entries, now=AFTER, followed_by=(("run-2", first),))
+    assert action(together, "enable_service/host/a").args["disabled_reason"] == "broken fan"
+    assert "1 server that was migrated stays" in together.refusals[0].text
+
+
 def shelved() -> Plan:
     """A stopped server shelved off `a`."""
     cordon = on_host(Verb.DISABLE_SERVICE, "a")
