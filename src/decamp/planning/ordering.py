@@ -41,19 +41,29 @@ def topological(after: Mapping[Node, Iterable[Node]], rank: Callable[[Node], Any
 def reduced(order: Sequence[Node], after: Mapping[Node, Iterable[Node]]) -> dict[Node, tuple[Node, ...]]:
     """`after` without what follows from the rest, each list in the order of `order`, which has to be topological."""
     place = {node: index for index, node in enumerate(order)}
-    ancestors: dict[Node, int] = {}  # bit sets over places
-    direct: dict[Node, tuple[Node, ...]] = {}
+    direct: list[list[int]] = []
     for node in order:
-        kept: list[Node] = []
-        known = 0
-        for other in sorted((place[o] for o in set(after[node]) if o in place and o != node), reverse=True):
-            if not known >> other & 1:
-                predecessor = order[other]
-                kept.append(predecessor)
-                known |= ancestors[predecessor] | 1 << other
-        ancestors[node] = known
-        direct[node] = tuple(reversed(kept))
-    return direct
+        candidates = sorted({place[other] for other in after[node] if other in place and other != node}, reverse=True)
+        kept: list[int] = []
+        known: set[int] = set()
+        for candidate in candidates:
+            if candidate not in known:
+                kept.append(candidate)
+                _walk_back(direct, candidate, candidates[-1], known)
+        direct.append(kept[::-1])
+    return {node: tuple(order[other] for other in direct[place[node]]) for node in order}
+
+
+def _walk_back(direct: Sequence[Sequence[int]], start: int, end: int, known: set[int]) -> None:
+    """Adds all that comes before `start`, and no earlier in the order than `end`."""
+    if start == end:
+        return
+    todo = [start]
+    while todo:
+        for other in direct[todo.pop()]:
+            if other >= end and other not in known:
+                known.add(other)
+                todo.append(other)
 
 
 def ancestors(after: Mapping[Node, Iterable[Node]]) -> dict[Node, frozenset[Node]]:
