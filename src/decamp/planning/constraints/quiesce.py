@@ -1,4 +1,4 @@
-"""A host is cordoned before anything is migrated off it, proved empty after everything is, then stopped, then deleted.
+"""A host that is freed is cordoned before anything is migrated off it, proved empty after everything is, then stopped, then deleted.
 
 A check before the cordon races with the scheduler; a service that is deleted before it is stopped registers itself again.
 """
@@ -17,7 +17,8 @@ STEPS = (Verb.DISABLE_SERVICE, Verb.PROVE_EMPTY, Verb.STOP_COMPUTE, Verb.DELETE_
 def check(scene: Scene, at: int) -> Iterator[Violation]:
     action = scene.actions[at]
     if is_migration(action):
-        if isinstance(scene.plan.goal, VacateGoal) and not _preceded(scene, at, Verb.DISABLE_SERVICE, source(action)):
+        here = Ref("host", source(action))
+        if isinstance(scene.plan.goal, VacateGoal) and scene.on(here, *STEPS) and not _preceded(scene, at, STEPS[0], here.id):
             yield scene.violation(at, Rule.QUIESCE, f"It does not come after the cordon of {source(action)}.")
         return
     if action.verb not in STEPS[1:] or action.target.kind != "host":
