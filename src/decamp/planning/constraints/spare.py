@@ -13,7 +13,7 @@ from decamp.model.plan import Verb
 from decamp.model.policy import Policy
 from decamp.model.survey import Host
 from decamp.planning.constraints.capacity import capacity, told
-from decamp.planning.constraints.scene import Rule, Scene, Violation, destination, is_migration
+from decamp.planning.constraints.scene import Rule, Scene, Violation, takes_away, whereto
 
 
 def lacking(hosts: Collection[Host], held: Mapping[str, Amounts], policy: Policy) -> dict[str, int]:
@@ -51,8 +51,8 @@ def check_whole(scene: Scene) -> Iterator[Violation]:
     freed = {action.target.id for action in scene.actions if action.verb is Verb.DELETE_SERVICE and action.target.kind == "host"}
     final = {server.id: server.host for server in scene.servers.values()}
     for action in scene.actions:
-        if is_migration(action):
-            final[action.target.id] = destination(action)
+        if takes_away(action):
+            final[action.target.id] = whereto(action)
     hosts = scene.hosts.values()
     before = lacking(hosts, _held(scene, {server.id: server.host for server in scene.servers.values()}), scene.policy)
     after = lacking([host for host in hosts if host.name not in freed], _held(scene, final), scene.policy)
