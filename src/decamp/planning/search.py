@@ -10,7 +10,7 @@ from decamp.planning.estate import Bools, Estate
 from decamp.planning.pace import Pace
 from decamp.planning.packing import NOWHERE, Packing, Shares
 from decamp.planning.relaxation import Relaxation
-from decamp.planning.repacking import repack
+from decamp.planning.repacking import repack, send_home
 
 
 class Search:
@@ -20,7 +20,8 @@ class Search:
         self.estate, self.freeable, self.seed, self.pace = estate, freeable, seed, pace or Pace()
         self.relaxation = Relaxation(estate, freeable)
         self.count = int(freeable.sum())
-        self.tried: dict[int, Packing] = {}
+        self.residents = True
+        """Whether servers of hosts that stay may be moved to make room."""
 
     def find(self) -> Packing:
         """What the goal asks for, as far as it is found; nothing where there is no optimiser or no time."""
@@ -73,13 +74,16 @@ class Search:
 
     def settle(self, packing: Packing, homeless: list[int]) -> None:
         random = Random(self.seed)  # noqa: S311 the same choices each time, not secret ones
-        homeless = [server for server in homeless if not packing.make_room(server)]
-        homeless = repack(packing, homeless, random, self.pace)
-        while homeless:
+        while True:
+            homeless = [server for server in homeless if not packing.make_room(server)]
+            homeless = repack(packing, homeless, random, self.pace, residents=False)
+            if self.residents:
+                homeless = repack(packing, homeless, random, self.pace, residents=True)
+            if not homeless:
+                break
             packing.take_back(best_to_take_back(packing, homeless))
             homeless = packing.place(server for server in homeless if packing.at[server] == NOWHERE)
-            homeless = [server for server in homeless if not packing.make_room(server)]
-            homeless = repack(packing, homeless, random, self.pace)
+        send_home(packing)
         while eaten := packing.spare_eaten():
             columns = [self.estate.resources.index(name) for name in eaten]
             packing.take_back(max(packing.freed, key=lambda host: (self.estate.room[host, columns].sum(), -host)))
