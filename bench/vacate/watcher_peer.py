@@ -1,4 +1,4 @@
-"""Watcher's own strategy vm_workload_consolidation on a survey: run by the Python of a venv in which python-watcher is, without its service.
+"""Watcher's own strategy vm_workload_consolidation on a survey, without its service: run by the Python of a venv with python-watcher.
 
     python watcher_peer.py SURVEY OUT
 
@@ -92,7 +92,11 @@ def main() -> None:
     solution = strategy.execute()
     wall_seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - began_cpu
     moves = [
-        (action["input_parameters"]["resource_id"], action["input_parameters"]["source_node"], action["input_parameters"]["destination_node"])
+        (
+            action["input_parameters"]["resource_id"],
+            action["input_parameters"]["source_node"],
+            action["input_parameters"]["destination_node"],
+        )
         for action in solution.actions
         if action["action_type"] == strategy.MIGRATION
     ]

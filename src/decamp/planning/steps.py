@@ -56,7 +56,7 @@ def steps(old: Survey, policy: Policy, freed: Sequence[str], targets: Mapping[st
     if found.stuck:
         return Steps(stuck=found.stuck)
     apart = {group.id for group in old.groups if group.policy == groups.ANTI_AFFINITY}
-    lines, jobs = _lines(old.hosts), _jobs(old.hosts, found, apart)
+    lines, jobs = lines_of(old.hosts), _jobs(old.hosts, found, apart)
     bound = lower_bound(lines, jobs)
     table = Timetable(lines, jobs, bound)
     actions = _Actions(old, freed, found, apart)
@@ -81,7 +81,7 @@ def nic_bytes_per_second(host: Host) -> float:
     return (host.nic_mbps or ASSUMED_NIC_MBPS) * 1e6 / 8
 
 
-def _lines(hosts: Iterable[Host]) -> list[Line]:
+def lines_of(hosts: Iterable[Host]) -> list[Line]:
     return [Line(name=host.name, bytes_per_second=nic_bytes_per_second(host), turns=max(1, host.max_live_migrations)) for host in hosts]
 
 

@@ -19,5 +19,7 @@ def check(scene: Scene, at: int) -> Iterator[Violation]:
         yield scene.violation(at, Rule.GOAL, f"The goal says not to send the server to {whereto(action)} again.")
     if goal.keep_stopped and action.verb is Verb.COLD_MIGRATE:
         yield scene.violation(at, Rule.GOAL, "The goal says that stopped servers are not migrated.")
-    if not goal.keep_stopped and action.verb is Verb.SHELVE:
+    if action.verb is Verb.SHELVE and not goal.keep_stopped:
         yield scene.violation(at, Rule.GOAL, "The goal does not say that stopped servers may be shelved: they are migrated.")
+    if action.verb is Verb.SHELVE and scene.policy.stopped_servers != "shelve":
+        yield scene.violation(at, Rule.POLICY, "Policy does not say to shelve stopped servers.")

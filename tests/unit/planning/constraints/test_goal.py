@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from decamp.model.plan import Action, VacateGoal, Verb
+from decamp.model.policy import Policy
 from decamp.model.refs import Ref
 from decamp.model.survey import Server, Survey
 from decamp.planning.replay import Rule
@@ -42,8 +43,10 @@ def test_stopped_servers_are_shelved_if_they_are_to_be_kept_and_migrated_if_not(
     assert (Rule.GOAL in broken(by_hand(OLD, migration(STOPPED, "b"), goal=goal), OLD)) is (allowed != "migrate")
 
 
-def test_a_shelving_that_is_all_in_order_is_clean():
-    assert broken(by_hand(OLD, shelving(STOPPED), goal=VacateGoal(max=True, keep_stopped=True)), OLD) == set()
+def test_a_shelving_that_is_all_in_order_is_clean_where_policy_says_to_shelve():
+    plan = by_hand(OLD, shelving(STOPPED), goal=VacateGoal(max=True, keep_stopped=True))
+    assert broken(plan, OLD, Policy(stopped_servers="shelve")) == set()
+    assert broken(plan, OLD, Policy(stopped_servers="refuse")) == {Rule.POLICY}
 
 
 def test_only_a_stopped_server_is_shelved():
