@@ -1,6 +1,7 @@
 """The cloud as arrays: hosts by their kind, servers by their class, so that ten thousand hosts are a few numbers.
 
-Servers of one class ask for the same: amounts, zone, traits. Hosts of one kind offer the same: zone, the traits that anybody asks for, room.
+Servers of one class ask for the same: amounts, zone, traits. Hosts of one kind offer the same: zone, the traits that anybody asks for,
+room.
 Hosts and servers are numbered by their names and ids in order, so that the order in which a survey lists them changes nothing.
 """
 
@@ -50,7 +51,9 @@ class Estate:
     def _classify(self) -> None:
         self.room: Ints = _table([capacity.capacity(host) for host in self.hosts], self.resources)
         asked = frozenset(name for one in self.servers for name in one.traits)
-        offers = [(host.zone, frozenset(host.traits) & asked, tuple(room)) for host, room in zip(self.hosts, self.room.tolist(), strict=True)]
+        offers = [
+            (host.zone, frozenset(host.traits) & asked, tuple(room)) for host, room in zip(self.hosts, self.room.tolist(), strict=True)
+        ]
         if len(set(offers)) > MOST_KINDS:
             offers = [(where, offered, ()) for where, offered, _ in offers]
         kinds = {offer: number for number, offer in enumerate(dict.fromkeys(offers))}

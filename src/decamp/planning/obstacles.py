@@ -58,7 +58,10 @@ class Obstacles:
             text = "is stopped, and policy keeps stopped servers where they are (stopped_servers): have its owner start or delete it"
             return Reason.POLICY, text
         if not server.allocations:
-            return Reason.INCOMPLETE, "has no allocations in Placement, so nobody knows what room it needs: heal them (nova-manage placement)"
+            return (
+                Reason.INCOMPLETE,
+                "has no allocations in Placement, so nobody knows what room it needs: heal them (nova-manage placement)",
+            )
         return self._of_group(server)
 
     def _of_group(self, server: Server) -> tuple[Reason, str] | None:

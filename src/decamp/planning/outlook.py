@@ -1,4 +1,6 @@
-"""What a vacate will cost and bring, and what no plan could undercut: each bound's proof stands in a docstring, and its name in the forecast."""
+"""What a vacate will cost and bring, and what no plan could undercut: each bound's proof stands in a docstring, and its name in the
+forecast.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,9 @@ import numpy as np
 
 from decamp.model.plan import Forecast
 from decamp.planning.constraints.scene import is_migration
+from decamp.planning.pace import Pace
 from decamp.planning.packing import NOWHERE, Packing
 from decamp.planning.relaxation import Relaxation
-from decamp.planning.pace import Pace
 from decamp.planning.steps import Steps
 
 PROOFS = {
@@ -53,7 +55,8 @@ def forecast(packing: Packing, relaxation: Relaxation, steps: Steps, *, pace: Pa
 def fewest_kept(relaxation: Relaxation, pace: Pace) -> tuple[int, str]:
     """No plan keeps fewer of the hosts that may be freed, and how that was proved.
 
-    "milp": whatever a plan does, in the end each server that can move is on a kept host of a kind that suits it, or on its own; the servers on the
+    "milp": whatever a plan does, in the end each server that can move is on a kept host of a kind that suits it, or on its own; the
+    servers on the
     kept hosts of a kind ask in sum for no more of any resource than these hosts have, less what stays there and less what is beyond the
     multiples of the least common measure of all demands. Those are the program's rows, so the plan's end is one of its points.
     "sums": each resource by itself, the largest hosts first.
@@ -66,8 +69,10 @@ def fewest_bytes(relaxation: Relaxation, freed: int, pace: Pace) -> tuple[int, s
     """No plan that frees so many of them moves less, and how that was proved.
 
     "lp": a plan moves at least all that is on the hosts that it frees. What leaves them, and whatever else it moves, arrives on kept hosts
-    of kinds that suit it; what arrives on the kept hosts of a sort, less what leaves them, asks in sum for no more than they have free. To leave a kept host
-    costs at least what the lightest server of that class does. Let each host be kept to a fraction, and every plan is a point of the program.
+    of kinds that suit it; what arrives on the kept hosts of a sort, less what leaves them, asks in sum for no more than they have
+    free. To leave a kept host
+    costs at least what the lightest server of that class does. Let each host be kept to a fraction, and every plan is a point of the
+    program.
     "sums": the hosts with the fewest bytes on them.
     """
     cheapest = int(np.sort(relaxation.bytes_leaving[relaxation.freeable])[:freed].sum())

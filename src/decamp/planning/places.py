@@ -30,7 +30,10 @@ def no_place(packing: Packing, server: int, *, but: int) -> tuple[Reason, str]:
         group = estate.group_of[server]
         names = ", ".join(estate.hosts[host].name for host in fitting[:10].tolist()) + (" ..." if len(fitting) > 10 else "")
         limit = group.max_server_per_host
-        return Reason.GROUP_POLICY, f"is in {group.policy} group {group.id}, which allows {limit} a host, and every other host has that ({names})"
+        return (
+            Reason.GROUP_POLICY,
+            f"is in {group.policy} group {group.id}, which allows {limit} a host, and every other host has that ({names})",
+        )
     closest = int(allowed[np.lexsort((allowed, *_lacks(packing, number, allowed)))[0]])
     free = dict(zip(estate.resources, packing.free[closest].tolist(), strict=True))
     lack, needs = capacity.told(shortage(one.allocations, free)), capacity.told(one.allocations)

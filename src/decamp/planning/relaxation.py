@@ -1,7 +1,9 @@
 """Linear programs that every plan satisfies: what they say cannot be done, no plan does; what they propose, a packing can begin with.
 
-Servers are poured, class by class, into what the kept hosts of each kind have free in sum. That forgets that a server is not divided between hosts,
-that a group's members are apart, and in which order servers move. Whatever a plan does, its end keeps all that is left: so a program's optimum
+Servers are poured, class by class, into what the kept hosts of each kind have free in sum. That forgets that a server is not divided
+between hosts,
+that a group's members are apart, and in which order servers move. Whatever a plan does, its end keeps all that is left: so a program's
+optimum
 bounds every plan's (`outlook` says what of).
 """
 
@@ -55,7 +57,8 @@ class Relaxation:
     def fewest_kept(self, *, seconds: float = math.inf) -> int | None:
         """How many of the freeable hosts every plan keeps, at least.
 
-        Only sums count, and a kept host offers all that it has, so hosts of one kind are alike, and their number is one whole-numbered variable.
+        Only sums count, and a kept host offers all that it has, so hosts of one kind are alike, and their number is one whole-numbered
+        variable.
         """
         estate, movers = self.estate, self.movers
         offered = self._offered()
@@ -117,7 +120,9 @@ class Relaxation:
         staying = movers & estate.takes[estate.home]
         np.add.at(on_kinds, (estate.class_of[staying], sort_of[estate.home[staying]]), 1)
         leaves = np.argwhere(on_kinds)
-        u = build.columns(len(leaves), cost=self._least_bytes()[leaves[:, 0]] / self.unit, upper=on_kinds[leaves[:, 0], leaves[:, 1]] * residents)
+        u = build.columns(
+            len(leaves), cost=self._least_bytes()[leaves[:, 0]] / self.unit, upper=on_kinds[leaves[:, 0], leaves[:, 1]] * residents
+        )
         of_freeable = movers & self.freeable[estate.home]
         total = np.bincount(estate.class_of[of_freeable], minlength=self.classes)
         rows = build.rows(total, total)
@@ -192,7 +197,9 @@ class Relaxation:
         return np.maximum(self._floored(np.maximum(estate.room - fixed, 0)), own)
 
     def _grain(self) -> Ints:
-        """By kind and resource: the greatest common divisor of what movers that may go there ask for. What is free beyond its multiples is lost."""
+        """By kind and resource: the greatest common divisor of what movers that may go there ask for. What is free beyond its
+        multiples is lost.
+        """
         estate = self.estate
         grain = np.zeros((self.kinds, len(estate.resources)), dtype=np.int64)
         present = np.zeros((self.classes, self.kinds), dtype=bool)

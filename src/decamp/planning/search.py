@@ -59,7 +59,9 @@ class Search:
         return best
 
     def attempt(self, kept: int) -> Packing | None:
-        """Pack what is proposed for so many kept hosts; those for whose servers there is no room are taken back, so that there may be more."""
+        """Pack what is proposed for so many kept hosts; those for whose servers there is no room are taken back, so that there may be
+        more.
+        """
         proposal = self.relaxation.propose(kept, residents=False, seconds=self.pace.seconds_left())
         proposal = proposal or self.relaxation.propose(kept, seconds=self.pace.seconds_left())
         if proposal is None:

@@ -1,6 +1,7 @@
 """The only place that knows an optimiser: linear programs, with whole-numbered variables or without, solved by HiGHS where it is installed.
 
-Equal problems have equal answers: one thread, and limits counted in steps. A limit in seconds is a caller's own wish, and may only cut short.
+Equal problems have equal answers: one thread, and limits counted in steps. A limit in seconds is a caller's own wish, and may only cut
+short.
 """
 
 from __future__ import annotations

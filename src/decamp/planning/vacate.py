@@ -1,6 +1,7 @@
 """Plan to free compute hosts: which of them, where their servers go, and what stands in the way.
 
-`search` finds hosts and places near the optimum, where an optimiser is installed and there is time; what it leaves is tried host by host, the
+`search` finds hosts and places near the optimum, where an optimiser is installed and there is time; what it leaves is tried host by
+host, the
 least loaded first, each server where it fits best. `steps` brings the result into an order. Every refusal says what would help.
 """
 
@@ -38,9 +39,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it was found out in trying to empty it: another plan might free this host and keep others."""
 
 
-def plan_vacate(
-    old: Survey, policy: Policy, *, goal: VacateGoal, made_from: dict[str, str], pace: Pace = UNHURRIED, seed: int = 0
-) -> Plan:
+def plan_vacate(old: Survey, policy: Policy, *, goal: VacateGoal, made_from: dict[str, str], pace: Pace = UNHURRIED, seed: int = 0) -> Plan:
     """A sealed plan for the hosts that can be freed, with a refusal for everything that keeps one that was asked for.
 
     With `max`, a host for whose servers there is no room elsewhere is no refusal: the servers have to be somewhere.
