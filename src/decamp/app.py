@@ -26,7 +26,6 @@ from decamp.planning.expand import plan_expand as expand
 from decamp.planning.move import plan_move as move
 from decamp.planning.replay import Violation, replay
 from decamp.planning.undo import plan_undo as undo
-from decamp.planning.vacate import plan_vacate as vacate
 from decamp.run.runs import Runs
 from decamp.run.succession import Follow
 from decamp.surveying import Report
@@ -79,6 +78,8 @@ def plan_vacate(place: Place, goal: VacateGoal, *, old: Survey | None, report: R
     if not old.admin and not old.hosts:
         raise BadInput(f"{old.cloud}: hosts are shown to admins only: these credentials cannot vacate anything")
     policy = place.settings.the_policy
+    from decamp.planning.vacate import plan_vacate as vacate  # numpy takes a quarter of a second
+
     plan = vacate(old, policy, goal=goal, made_from={"old": sha256(old), "policy": sha256(policy)})
     return _proved(plan, {"old": old}, policy)
 

@@ -11,7 +11,8 @@ from decamp.cli.base import Lister
 from decamp.cli.lab import Steps, folder_of, folder_option
 from decamp.cli.words import plural
 from decamp.lab import seed
-from decamp.model.errors import Refused
+from decamp.lab.seed import Scenario
+from decamp.model.errors import BadInput, Refused
 
 COLUMNS = ("Tenant", "Servers", "Made now", "Project in the old cloud", "In the new cloud", "Configuration")
 
@@ -34,7 +35,16 @@ class Seed(Lister):
             help=f"what names, sizes and places follow from (default: {seed.DEFAULT_SEED})",
         )
         parser.add_argument(
-            "--tenants", type=int, metavar="N", default=seed.DEFAULT_TENANTS, help=f"how many (default: {seed.DEFAULT_TENANTS})"
+            "--tenants", type=int, metavar="N", help=f"how many, for the scenario {Scenario.MOVE} (default: {seed.DEFAULT_TENANTS})"
+        )
+        parser.add_argument(
+            "--scenario",
+            type=Scenario,
+            choices=list(Scenario),
+            default=Scenario.MOVE,
+            metavar="S",
+            help=f"{Scenario.MOVE}: tenants with all that a move has to carry (default); "
+            f"{Scenario.VACATE}: six small servers for each host, in zones, groups and states, for which half of the hosts are enough",
         )
         return parser
 
@@ -42,9 +52,13 @@ class Seed(Lister):
         folder = folder_of(parsed_args)
         if silent := [f"{row.cloud} {row.service}" for row in lab.status(folder) if row.state == "down"]:
             raise Refused(f"The lab in {folder} is not up ({', '.join(silent)}): bring it up with `decamp lab up`.")
+        if parsed_args.scenario is Scenario.VACATE and parsed_args.tenants is not None:
+            raise BadInput(f"--tenants is for the scenario {Scenario.MOVE}: {Scenario.VACATE} has always the same tenants.")
         begun = time.monotonic()
         with Steps(self.err) as steps:
-            tenants = seed.seed(lab.load(folder), number=parsed_args.seed, tenants=parsed_args.tenants, report=steps)
+            tenants = seed.seed(
+                lab.load(folder), number=parsed_args.seed, tenants=parsed_args.tenants, scenario=parsed_args.scenario, report=steps
+            )
         made = sum(tenant.servers_made for tenant in tenants)
         self.err.print(f"The old cloud is seeded, {plural(made, 'server')} made, after {time.monotonic() - begun:.0f} s.", highlight=False)
         return COLUMNS, [

@@ -22,6 +22,7 @@ class Flavor(msgspec.Struct, frozen=True, kw_only=True):
     vcpus: int
     memory_mib: int
     disk_gib: int
+    extra_specs: dict[str, str] = {}
 
 
 FLAVORS = {
@@ -52,10 +53,16 @@ def create(cloud: CloudName, connection: Connection) -> None:
     )
     connection.network.create_subnet(name=PUBLIC_NETWORK, network_id=network.id, cidr=cidr, ip_version=4, is_dhcp_enabled=False)
     for flavor in FLAVORS[cloud]:
-        connection.compute.create_flavor(name=flavor.name, vcpus=flavor.vcpus, ram=flavor.memory_mib, disk=flavor.disk_gib)
+        create_flavor(connection, flavor)
     connection.block_storage.create_type(name=VOLUME_TYPE, extra_specs={"volume_backend_name": VOLUME_TYPE})
     if cloud is CloudName.NEW:
         create_image(connection, CANARY_IMAGE, MIB)
+
+
+def create_flavor(connection: Connection, flavor: Flavor) -> None:
+    made = connection.compute.create_flavor(name=flavor.name, vcpus=flavor.vcpus, ram=flavor.memory_mib, disk=flavor.disk_gib)
+    if flavor.extra_specs:
+        connection.compute.create_flavor_extra_specs(made, flavor.extra_specs)
 
 
 def create_image(connection: Connection, name: str, size_bytes: int) -> str:

@@ -91,6 +91,8 @@ class Reason(enum.StrEnum):
     """The host keeps a server that cannot move, so it stays."""
     HOST_UNKNOWN = "host_unknown"
     """No compute host has this name."""
+    LEAVING = "leaving"
+    """All of its servers leave by themselves soon enough for policy: the host is left to empty itself."""
     SPARE = "spare"
     """Freeing it would eat the capacity that policy keeps for the failure of hosts."""
     NO_INVENTORY = "no_inventory"
@@ -200,6 +202,8 @@ Goal = MoveGoal | VacateGoal | ExpandGoal | UndoGoal | ConfirmGoal
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     freed_hosts: tuple[str, ...] = ()
+    freed_hosts_upper_bound: int = 0
+    """No plan frees more of the hosts that the goal allows to free."""
     occupied_hosts: int = 0
     occupied_hosts_lower_bound: int = 0
     migrations: int = 0
@@ -209,6 +213,8 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     bytes_lower_bound: int = 0
     seconds: float = 0
     seconds_lower_bound: float = 0
+    proved_by: dict[str, str] = {}
+    """Figure -> how its bound was proved; what the words mean stands in `planning.outlook`."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import Annotated
 
 import msgspec
 
@@ -39,7 +40,7 @@ class LockedServers(enum.StrEnum):
     MIGRATE = "migrate"
 
 
-class KeptStopped(enum.StrEnum):
+class StoppedServers(enum.StrEnum):
     """What `--keep-stopped` does with a stopped server on a host that is to become free."""
 
     REFUSE = "refuse"
@@ -51,10 +52,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Actions of one run at a time. A vacate has as many as its locks allow, unless it is told otherwise."""
     spare_hosts: int = 0
     """Keep free what the largest N hosts can hold."""
+    spare_fraction: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0
+    """Keep free this share of what the hosts that take servers can hold."""
+    stopped_servers: StoppedServers = StoppedServers.REFUSE
+    leaves_within_days: Annotated[float, msgspec.Meta(ge=0)] = 0
+    """A host whose servers all leave by themselves within so many days of the survey is left alone."""
     never_touch_hosts: tuple[str, ...] = ()
     never_move_servers: tuple[str, ...] = ()
     locked_servers: LockedServers = LockedServers.REFUSE
-    kept_stopped: KeptStopped = KeptStopped.REFUSE
     on_stall: OnStall = OnStall.WAIT
     on_cancel: OnCancel = OnCancel.FINISH
     stall_seconds: float = 600

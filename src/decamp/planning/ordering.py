@@ -1,20 +1,15 @@
-"""Orders: a deterministic topological one, and each step's shortest list of direct predecessors."""
+"""Orders: a deterministic topological one, each step's shortest list of direct predecessors, and who comes before whom, at any size."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-import msgspec
-
 from decamp.model.errors import Bug
-from decamp.model.plan import Action
 
 Node = TypeVar("Node")
-
-Draft = tuple[Action, set[str]]
-"""An action, and the ids of all that it comes after. Ids that are no action's are passed over."""
 
 
 def topological(after: Mapping[Node, Iterable[Node]], rank: Callable[[Node], Any]) -> list[Node]:
@@ -47,19 +42,29 @@ def topological(after: Mapping[Node, Iterable[Node]], rank: Callable[[Node], Any
 def reduced(order: Sequence[Node], after: Mapping[Node, Iterable[Node]]) -> dict[Node, tuple[Node, ...]]:
     """`after` without what follows from the rest, each list in the order of `order`, which has to be topological."""
     place = {node: index for index, node in enumerate(order)}
-    ancestors: dict[Node, int] = {}  # bit sets over places
-    direct: dict[Node, tuple[Node, ...]] = {}
+    direct: list[list[int]] = []
     for node in order:
-        kept: list[Node] = []
-        known = 0
-        for other in sorted((place[o] for o in set(after[node]) if o in place and o != node), reverse=True):
-            if not known >> other & 1:
-                predecessor = order[other]
-                kept.append(predecessor)
-                known |= ancestors[predecessor] | 1 << other
-        ancestors[node] = known
-        direct[node] = tuple(reversed(kept))
-    return direct
+        candidates = sorted({place[other] for other in after[node] if other in place and other != node}, reverse=True)
+        kept: list[int] = []
+        known: set[int] = set()
+        for candidate in candidates:
+            if candidate not in known:
+                kept.append(candidate)
+                _walk_back(direct, candidate, candidates[-1], known)
+        direct.append(kept[::-1])
+    return {node: tuple(order[other] for other in direct[place[node]]) for node in order}
+
+
+def _walk_back(direct: Sequence[Sequence[int]], start: int, end: int, known: set[int]) -> None:
+    """Adds all that comes before `start`, and no earlier in the order than `end`."""
+    if start == end:
+        return
+    todo = [start]
+    while todo:
+        for other in direct[todo.pop()]:
+            if other >= end and other not in known:
+                known.add(other)
+                todo.append(other)
 
 
 def ancestors(after: Mapping[Node, Iterable[Node]]) -> dict[Node, frozenset[Node]]:
@@ -71,10 +76,75 @@ def ancestors(after: Mapping[Node, Iterable[Node]]) -> dict[Node, frozenset[Node
     return found
 
 
-def ordered(drafts: Collection[Draft]) -> tuple[Action, ...]:
-    """The actions in a feasible order, by target and verb where there is a choice, each with its shortest `after`."""
-    actions = {action.id: action for action, _ in drafts}
-    after = {action.id: earlier for action, earlier in drafts}
-    order = topological(after, rank=lambda one: (actions[one].target.kind, actions[one].target.id, actions[one].verb))
-    direct = reduced(order, after)
-    return tuple(msgspec.structs.replace(actions[one], after=direct[one]) for one in order)
+class Precedence:
+    """Who comes before whom in a partial order of any size: little memory for sparse orders and for long queues alike.
+
+    A tree cover (Agrawal, Borgida, Jagadish 1989: Efficient management of transitive relationships): each node hangs on its latest direct
+    predecessor, and nodes are numbered through that forest, so that a node's subtree is one interval. What comes after a node is its
+    subtree and what comes after its other direct successors: a sorted list of disjoint intervals, most often one or two.
+    """
+
+    def __init__(self, after: Sequence[Sequence[int]]) -> None:
+        """`after`: for each node its direct predecessors, all of them smaller numbers."""
+        self._places = _places([max(before, default=None) for before in after])
+        following: list[list[int]] = [[] for _ in after]
+        for node, before in enumerate(after):
+            for other in before:
+                following[other].append(node)
+        self._intervals: list[tuple[int, ...]] = [()] * len(after)
+        """Begin and end of each in turn; the node's own place lies in one of them."""
+        for node in reversed(range(len(after))):
+            self._intervals[node] = _joined(self._places[node], [self._intervals[other] for other in following[node]])
+            following[node] = []
+
+    def precedes(self, first: int, second: int) -> bool:
+        """Whether `second` comes after `first`, directly or not; no node comes after itself."""
+        return first != second and bisect_right(self._intervals[first], self._places[second]) % 2 == 1
+
+    def by_place(self, nodes: Iterable[int]) -> list[tuple[int, int]]:
+        """(place, node), sorted: for `following`."""
+        return sorted((self._places[node], node) for node in nodes)
+
+    def following(self, first: int, among: Sequence[tuple[int, int]]) -> list[int]:
+        """Those of `among`, as `by_place` gives them, that come after `first`."""
+        intervals = self._intervals[first]
+        found: list[int] = []
+        for begin, end in zip(intervals[::2], intervals[1::2], strict=True):
+            found += [node for _, node in among[bisect_left(among, (begin,)) : bisect_left(among, (end,))] if node != first]
+        return found
+
+
+def _places(parents: Sequence[int | None]) -> list[int]:
+    """Each node's place when the forest is gone through root by root, children in their order, parents before them."""
+    sizes = [1] * len(parents)
+    for node in reversed(range(len(parents))):
+        if (parent := parents[node]) is not None:
+            sizes[parent] += sizes[node]
+    places: list[int] = []
+    free: list[int] = []
+    """Place of the next child of each node."""
+    roots = 0
+    for node, parent in enumerate(parents):
+        place = roots if parent is None else free[parent]
+        places.append(place)
+        free.append(place + 1)
+        if parent is None:
+            roots += sizes[node]
+        else:
+            free[parent] += sizes[node]
+    return places
+
+
+def _joined(place: int, several: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """The union of intervals, and of the place itself."""
+    spans = [(place, place + 1)]
+    for one in several:
+        spans += zip(one[::2], one[1::2], strict=True)
+    spans.sort()
+    joined: list[int] = []
+    for begin, end in spans:
+        if joined and begin <= joined[-1]:
+            joined[-1] = max(joined[-1], end)
+        else:
+            joined += (begin, end)
+    return tuple(joined)

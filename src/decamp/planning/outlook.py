@@ -1,113 +1,81 @@
-"""What a vacate will cost and bring, and what no plan could undercut: each bound's proof stands in its docstring."""
+"""What a vacate will cost and bring, and what no plan could undercut: each bound's proof stands in a docstring, and its name in the
+forecast.
+"""
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Collection, Iterable
+import numpy as np
 
-from decamp.model.amounts import total
-from decamp.model.plan import Action, Forecast, Verb
-from decamp.model.policy import Policy
-from decamp.model.survey import Host, Server
-from decamp.planning.constraints import pinned
-from decamp.planning.constraints.scene import destination, is_migration, source
-from decamp.planning.packing import Packing
+from decamp.model.plan import Forecast
+from decamp.planning.constraints.scene import is_migration
+from decamp.planning.pace import Pace
+from decamp.planning.packing import NOWHERE, Packing
+from decamp.planning.relaxation import Relaxation
+from decamp.planning.steps import Steps
 
-ASSUMED_NIC_MBPS = 10_000
-"""Of a host whose NIC the survey does not tell: the commonest in compute hosts of the last ten years. No bound depends on it."""
+PROOFS = {
+    "milp": "a whole-numbered program of all servers, poured by class into the kept hosts of each kind",
+    "lp": "a linear program of which hosts are kept, all servers poured by class into what they have free",
+    "sums": "sums over the cheapest or largest hosts",
+    "timetable": "the busiest host's line, for these migrations",
+}
+"""How a bound was proved, by the name that the forecast has for it."""
 
-MIB = 2**20
+
+TOLERANCE = 1e-6
+"""Of a solver's optimum, as a share of it."""
 
 
-def forecast(packing: Packing, actions: tuple[Action, ...], *, policy: Policy, immovable: Collection[str], named: bool) -> Forecast:
-    """`immovable` are the hosts with servers that no plan could free; `named`: exactly the hosts that are freed were asked for."""
-    migrations = [action for action in actions if is_migration(action)]
-    leaving = {name: [one for one in packing.servers.values() if one.host == name] for name in packing.hosts}
-    freeable = packing.freed if named else [name for name in packing.hosts if name not in immovable]
-    burdens = sorted(sum(map(bytes_to_move, leaving[name])) for name in freeable)
-    durations = sorted(_seconds_to_leave(packing.hosts[name], leaving[name]) for name in freeable)
-    count = len(packing.freed)
+def forecast(packing: Packing, relaxation: Relaxation, steps: Steps, *, pace: Pace) -> Forecast:
+    """`relaxation` is of all hosts that the goal allows to free."""
+    estate = packing.estate
+    migrations = [action for action in steps.actions if is_migration(action)]
+    final = np.array(packing.at, dtype=np.int64)
+    moved = (final != estate.home) & (final != NOWHERE)
+    proved = {}
+    kept, proved["occupied_hosts"] = fewest_kept(relaxation, pace)
+    least, proved["bytes"] = fewest_bytes(relaxation, len(packing.freed), pace)
+    proved["seconds"] = "timetable"
+    occupied_anyway = sum(1 for number, on in enumerate(estate.on) if on and not relaxation.freeable[number])
+    freeable = int(relaxation.freeable.sum())
     return Forecast(
-        freed_hosts=tuple(packing.freed),
-        occupied_hosts=sum(1 for servers in packing.on.values() if servers),
-        occupied_hosts_lower_bound=occupied_lower_bound(packing, immovable),
+        freed_hosts=tuple(estate.hosts[number].name for number in packing.freed),
+        freed_hosts_upper_bound=freeable - kept,
+        occupied_hosts=sum(1 for servers in packing.on if servers),
+        occupied_hosts_lower_bound=occupied_anyway + kept,
         migrations=len(migrations),
-        bytes=sum(bytes_to_move(packing.servers[action.target.id]) for action in migrations),
-        bytes_lower_bound=sum(burdens[:count]),
-        seconds=round(_makespan(packing, migrations, policy.concurrency), 1),
-        seconds_lower_bound=round(max(durations[:count], default=0.0), 1),
+        bytes=int(estate.bytes[moved].sum()),
+        bytes_lower_bound=least,
+        seconds=round(steps.seconds, 1),
+        seconds_lower_bound=round(steps.seconds_lower_bound, 1),
+        proved_by=proved,
     )
 
 
-def bytes_to_move(server: Server) -> int:
-    """A live migration moves memory and local disk, a cold one has no memory to move."""
-    if pinned.verb_for(server) is Verb.COLD_MIGRATE:
-        return max(0, server.migration_bytes - server.allocations.get("MEMORY_MB", 0) * MIB)
-    return server.migration_bytes
+def fewest_kept(relaxation: Relaxation, pace: Pace) -> tuple[int, str]:
+    """No plan keeps fewer of the hosts that may be freed, and how that was proved.
 
-
-def occupied_lower_bound(packing: Packing, immovable: Collection[str]) -> int:
-    """No plan leaves fewer hosts with servers on them.
-
-    Hosts with servers that cannot leave stay. They and k others can hold no more of a class than the sum of what each can hold, which is
-    largest for the k largest; so the least k for which that covers what all servers demand, for the class that asks for most. A host that
-    takes no servers can hold what it holds.
+    "milp": whatever a plan does, in the end each server that can move is on a kept host of a kind that suits it, or on its own; the
+    servers on the
+    kept hosts of a kind ask in sum for no more of any resource than these hosts have, less what stays there and less what is beyond the
+    multiples of the least common measure of all demands. Those are the program's rows, so the plan's end is one of its points.
+    "sums": each resource by itself, the largest hosts first.
     """
-    demand = total(server.allocations for server in packing.servers.values())
-    room = {name: _can_hold(packing, name) for name in packing.hosts}
-    others = [name for name in packing.hosts if name not in immovable]
-    needed = 1 if packing.servers and not immovable else 0
-    for resource_class, amount in demand.items():
-        amount -= sum(room[name].get(resource_class, 0) for name in immovable)
-        needed = max(needed, _how_many(amount, (room[name].get(resource_class, 0) for name in others)))
-    return len(immovable) + needed
+    found = relaxation.fewest_kept(seconds=pace.seconds_left())
+    return (found, "milp") if found is not None else (relaxation.fewest_kept_by_sums(), "sums")
 
 
-def _can_hold(packing: Packing, name: str) -> dict[str, int]:
-    held = total(server.allocations for server in packing.servers.values() if server.host == name)
-    if name in packing.policy.never_touch_hosts or not packing.hosts[name].receives:
-        return held
-    room = packing.room[name]
-    return {resource_class: max(room.get(resource_class, 0), held.get(resource_class, 0)) for resource_class in {*room, *held}}
+def fewest_bytes(relaxation: Relaxation, freed: int, pace: Pace) -> tuple[int, str]:
+    """No plan that frees so many of them moves less, and how that was proved.
 
-
-def _how_many(amount: int, rooms: Iterable[int]) -> int:
-    count = 0
-    for room in sorted(rooms, reverse=True):
-        if amount <= 0:
-            break
-        amount -= room
-        count += 1
-    return count
-
-
-def _seconds_to_leave(host: Host, servers: Iterable[Server]) -> float:
-    """All that leaves a host goes through its NIC; nothing is known of a host that does not tell of it."""
-    return sum(map(bytes_to_move, servers)) * 8 / (host.nic_mbps * 1e6) if host.nic_mbps else 0.0
-
-
-def _makespan(packing: Packing, migrations: list[Action], concurrency: int) -> float:
-    """Seconds until the last migration ends, each begun in the plan's order as soon as its predecessors, its locks and a worker are free.
-
-    A host that takes several at a time shares its NIC among them.
+    "lp": a plan moves at least all that is on the hosts that it frees. What leaves them, and whatever else it moves, arrives on kept hosts
+    of kinds that suit it; what arrives on the kept hosts of a sort, less what leaves them, asks in sum for no more than they have
+    free. To leave a kept host
+    costs at least what the lightest server of that class does. Let each host be kept to a fraction, and every plan is a point of the
+    program.
+    "sums": the hosts with the fewest bytes on them.
     """
-    ends: dict[str, float] = {}
-    free_at: dict[str, float] = {}
-    workers = [0.0] * max(1, concurrency)
-    for action in migrations:
-        begin = max(
-            heapq.heappop(workers),
-            *(ends.get(name, 0.0) for name in action.after),
-            *(free_at.get(name, 0.0) for name in action.locks),
-        )
-        rate = min(_rate(packing.hosts[name]) for name in (source(action), destination(action)))
-        end = begin + bytes_to_move(packing.servers[action.target.id]) / rate
-        ends[action.id] = end
-        free_at.update(dict.fromkeys(action.locks, end))
-        heapq.heappush(workers, end)
-    return max(ends.values(), default=0.0)
-
-
-def _rate(host: Host) -> float:
-    """Bytes per second of one migration."""
-    return (host.nic_mbps or ASSUMED_NIC_MBPS) * 1e6 / 8 / max(1, host.max_live_migrations)
+    cheapest = int(np.sort(relaxation.bytes_leaving[relaxation.freeable])[:freed].sum())
+    found = relaxation.propose(int(relaxation.freeable.sum()) - freed, seconds=pace.seconds_left()) if freed else None
+    poured = 0 if found is None else int(found.bytes * (1 - TOLERANCE))
+    return (poured, "lp") if poured > cheapest else (cheapest, "sums")

@@ -13,6 +13,7 @@ from decamp.model.policy import Policy
 from decamp.model.survey import Survey
 from decamp.planning.constraints import (
     capacity,
+    goal,
     groups,
     hand_over,
     locks,
@@ -41,6 +42,7 @@ AT_EVERY_STEP: tuple[Callable[[Scene, int], Iterator[Violation]], ...] = (
     zone.check,
     traits.check,
     groups.check,
+    goal.check,
     pinned.check,
     pinned.check_untouched_hosts,
     locks.check,

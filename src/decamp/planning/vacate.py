@@ -1,39 +1,30 @@
-"""Plan to free compute hosts: empty the least loaded first, put each server where it fits best, keep the host if one of them has no place.
+"""Plan to free compute hosts: which of them, where their servers go, and what stands in the way.
 
-Every host that is freed is cordoned first, and none of them takes a server. A server is migrated once, from where it is to where it
-stays, also when the planner has thought of other places on the way. So migrations wait for their cordon, for their group's others, and for
-nothing else; how many run at a time the locks say.
+`search` finds hosts and places near the optimum, where an optimiser is installed and there is time; what it leaves is tried host by
+host, the
+least loaded first, each server where it fits best. `steps` brings the result into an order. Every refusal says what would help.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 import msgspec
+import numpy as np
 
 from decamp.model.errors import BadInput
-from decamp.model.plan import Action, Plan, Reason, Refusal, VacateGoal, Verb
+from decamp.model.plan import Plan, Reason, Refusal, VacateGoal
 from decamp.model.policy import Policy
 from decamp.model.refs import Ref
-from decamp.model.survey import Host, Server, Survey
+from decamp.model.survey import Survey
 from decamp.planning import outlook
-from decamp.planning.constraints import capacity, groups, locks, pinned
-from decamp.planning.ordering import reduced
-from decamp.planning.packing import NoPlace, Packing
-
-HELP: dict[Reason, str] = {
-    Reason.PCI_DEVICE: "has a passed-through device, which stays in its host: have its owner detach it, or move it to the new cloud",
-    Reason.ACCELERATOR: "has an accelerator, which stays in its host: have its owner move the server to the new cloud",
-    Reason.CPU_PINNING: "has dedicated CPUs, which may not be found elsewhere: have its owner move it to the new cloud",
-    Reason.NUMA: "has a NUMA topology or huge pages, which may not be found elsewhere: have its owner move it to the new cloud",
-    Reason.ENCRYPTED_MEMORY: "has encrypted memory, which cannot be migrated: have its owner move it to the new cloud",
-    Reason.LOCKED: "is locked: have whoever locked it unlock it (openstack server unlock)",
-    Reason.TASK_IN_PROGRESS: "is busy, Nova is doing something with it: wait until that is done, then make the plan anew",
-    Reason.STATE: "is in a state that neither live nor cold migration accepts: have its owner start, stop or delete it",
-    Reason.RESIZE_UNCONFIRMED: "has a resize that waits to be confirmed: confirm or revert it (openstack server resize confirm)",
-    Reason.POLICY: "must not be moved by policy (never_move_servers): take it off that list",
-}
-"""What keeps a server on its host, and what would help."""
+from decamp.planning.constraints import capacity, spare
+from decamp.planning.estate import Estate
+from decamp.planning.pace import UNHURRIED, Pace
+from decamp.planning.packing import NOWHERE, Packing
+from decamp.planning.places import no_place
+from decamp.planning.search import Search
+from decamp.planning.steps import Steps, steps
 
 NOT_ON_A_HOST = frozenset({"SHELVED_OFFLOADED", "ERROR", "BUILD", "DELETED", "SOFT_DELETED"})
 """Statuses in which a server may be on no host: it was taken off, or never got one. If one gets a host after all, PROVE_EMPTY sees it."""
@@ -48,7 +39,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it was found out in trying to empty it: another plan might free this host and keep others."""
 
 
-def plan_vacate(old: Survey, policy: Policy, *, goal: VacateGoal, made_from: dict[str, str]) -> Plan:
+def plan_vacate(old: Survey, policy: Policy, *, goal: VacateGoal, made_from: dict[str, str], pace: Pace = UNHURRIED, seed: int = 0) -> Plan:
     """A sealed plan for the hosts that can be freed, with a refusal for everything that keeps one that was asked for.
 
     With `max`, a host for whose servers there is no room elsewhere is no refusal: the servers have to be somewhere.
@@ -58,84 +49,87 @@ def plan_vacate(old: Survey, policy: Policy, *, goal: VacateGoal, made_from: dic
         raise BadInput("A vacate is asked for by hosts, by their number, or as many as possible: by one of these.")
     if goal.count is not None and goal.count < 1:
         raise BadInput(f"{goal.count} hosts cannot be freed: ask for one or more.")
-    if not old.admin or old.project is not None:
-        text = (
-            "The survey does not show every server of every project, so no host can be proved empty: take it with an admin's credentials."
-        )
-        refusal = Refusal(ref=Ref("cloud", old.cloud), reason=Reason.INCOMPLETE, text=text)
+    if (refusal := unproved(old)) is not None:
         return Plan(goal=goal, made_from=made_from, refusals=(refusal,)).sealed()
-    packing = Packing(old, policy)
-    kept = _empty_hosts(packing, goal)
-    actions = _actions(packing)
-    immovable = frozenset(host.name for host in old.hosts if packing.on[host.name] and _static(packing, host))
+    estate = Estate(old, policy, goal)
+    search = Search(estate, may_be_freed(estate), seed=seed, pace=pace)
+    packing = search.find()
+    kept = _kept(estate) + _try_the_rest(packing, goal, pace)
+    pace.report(0, 0, "the order of migrations")
+    ordered = steps_of(old, packing)
     return Plan(
         goal=goal,
         made_from=made_from,
-        actions=actions,
+        actions=ordered.actions,
         refusals=(*_lost_servers(old), *_asked(kept, goal, packing)),
-        forecast=outlook.forecast(packing, actions, policy=policy, immovable=immovable, named=bool(goal.hosts)),
+        forecast=outlook.forecast(packing, search.relaxation, ordered, pace=pace),
     ).sealed()
 
 
-def obstacle(packing: Packing, server: Server) -> tuple[Reason, str] | None:
-    """Why the server stays where it is, whatever room there is elsewhere; null: nothing is known against moving it."""
-    if server.pinned is not None:
-        reason = Reason(server.pinned)
-        return reason, HELP[reason]
-    if server.id in packing.policy.never_move_servers:
-        return Reason.POLICY, HELP[Reason.POLICY]
-    if pinned.verb_for(server) is None:
-        return Reason.STATE, f"is {server.status}, which neither live nor cold migration accepts: have its owner start, stop or delete it"
-    if not server.allocations:
-        return Reason.INCOMPLETE, "has no allocations in Placement, so nobody knows what room it needs: heal them (nova-manage placement)"
-    if server.group is None:
+def unproved(old: Survey) -> Refusal | None:
+    """Why no host of this survey could be proved empty."""
+    if old.admin and old.project is None:
         return None
-    group = packing.groups.get(server.group)
-    if group is None:
-        return Reason.INCOMPLETE, f"is in group {server.group}, which the survey does not have, so nobody knows its policy"
-    others = len(packing.members[group.id] - {server.id})
-    if group.policy == groups.AFFINITY and others:
-        others_told = "another" if others == 1 else f"{others} others"
-        text = f"is in affinity group {group.id} with {others_told}, and Nova migrates none of them alone: have their owner move them all"
-        return Reason.GROUP_POLICY, text
-    return None
+    text = "The survey does not show every server of every project, so no host can be proved empty: take it with an admin's credentials."
+    return Refusal(ref=Ref("cloud", old.cloud), reason=Reason.INCOMPLETE, text=text)
 
 
-def _empty_hosts(packing: Packing, goal: VacateGoal) -> list[Kept]:
-    """Empties hosts in the packing as the goal says; returns those that stay."""
-    kept: list[Kept] = []
-    waiting = dict.fromkeys(goal.hosts or sorted(packing.hosts))
-    for name in goal.hosts:
-        packing.closed.add(name)
-    for name in tuple(waiting):
-        if name not in packing.hosts:
-            text = f"There is no compute host {name}: {_known_hosts(packing)}."
-            kept.append(_kept(name, Refusal(ref=Ref("host", name), reason=Reason.HOST_UNKNOWN, text=text)))
-        elif refusals := _static(packing, packing.hosts[name]):
-            kept.append(_kept(name, *refusals))
-        else:
-            continue
-        del waiting[name]
+def may_be_freed(estate: Estate) -> np.ndarray:
+    """Hosts that the goal allows to free, of those that can be."""
+    named = {estate.number[name] for name in estate.goal.hosts if name in estate.number}
+    mask = estate.is_freeable.copy()
+    if estate.goal.hosts:
+        mask &= np.isin(np.arange(len(mask)), list(named))
+    return mask
+
+
+def steps_of(old: Survey, packing: Packing) -> Steps:
+    """The order that brings servers to where they are packed."""
+    estate = packing.estate
+    targets = {
+        estate.servers[server].id: None if at == NOWHERE else estate.hosts[at].name
+        for server, (at, home) in enumerate(zip(packing.at, estate.home.tolist(), strict=True))
+        if at != home
+    }
+    return steps(old, estate.policy, [estate.hosts[number].name for number in packing.freed], targets)
+
+
+def _try_the_rest(packing: Packing, goal: VacateGoal, pace: Pace) -> list[Kept]:
+    """Empties what can still be emptied; returns what stays of the hosts that could have been freed."""
+    estate, kept = packing.estate, list[Kept]()
+    waiting = [number for number in np.flatnonzero(may_be_freed(estate)).tolist() if number not in packing.freed]
     while waiting and (goal.count is None or len(packing.freed) < goal.count):
-        name = min(waiting, key=lambda name: (packing.load(name), packing.hosts[name].state != "up", name))
-        del waiting[name]
-        if homeless := packing.empty(name):
-            kept.append(Kept(host=name, refusals=_tried(packing, name, homeless), tried=True))
-        elif name not in packing.freed:
-            text = f"Policy keeps room for the failure of {packing.policy.spare_hosts} hosts, and without {name} there would not be enough."
+        number = min(waiting, key=lambda one: (packing.load(one), estate.hosts[one].state != "up", one))
+        waiting.remove(number)
+        if pace.is_over() and goal.max:
+            continue
+        name = estate.hosts[number].name
+        if homeless := packing.empty(number, all_reasons=not goal.max):
+            kept.append(Kept(host=name, refusals=() if goal.max else _tried(packing, number, homeless), tried=True))
+        elif number not in packing.freed:
+            text = f"Policy keeps {spare.wanted(estate.policy)}, and without {name} there would not be enough."
             kept.append(Kept(host=name, refusals=(Refusal(ref=Ref("host", name), reason=Reason.SPARE, text=text),), tried=True))
     return kept
 
 
-def _kept(host: str, *refusals: Refusal) -> Kept:
-    return Kept(host=host, refusals=refusals, tried=False)
+def _kept(estate: Estate) -> list[Kept]:
+    """Hosts that cannot be freed, whatever room there is elsewhere."""
+    kept: list[Kept] = []
+    for name in estate.goal.hosts or [host.name for host in estate.hosts]:
+        if name not in estate.number:
+            text = f"There is no compute host {name}: {_known_hosts(estate)}."
+            kept.append(Kept(host=name, refusals=(Refusal(ref=Ref("host", name), reason=Reason.HOST_UNKNOWN, text=text),), tried=False))
+        elif not estate.is_freeable[estate.number[name]]:
+            kept.append(Kept(host=name, refusals=_static(estate, estate.number[name]), tried=False))
+    return kept
 
 
-def _static(packing: Packing, host: Host) -> tuple[Refusal, ...]:
+def _static(estate: Estate, number: int) -> tuple[Refusal, ...]:
     """All that keeps the host, whatever room there is elsewhere."""
-    ref, servers = Ref("host", host.name), sorted(packing.on[host.name])
+    host, servers = estate.hosts[number], estate.on[number]
+    ref = Ref("host", host.name)
     refusals: list[Refusal] = []
-    if host.name in packing.policy.never_touch_hosts:
+    if estate.is_untouched[number]:
         text = f"{host.name} must not be touched by policy (never_touch_hosts)."
         refusals.append(Refusal(ref=ref, reason=Reason.POLICY, text=text))
     if host.provider is None or not host.inventories:
@@ -151,35 +145,45 @@ def _static(packing: Packing, host: Host) -> tuple[Refusal, ...]:
     if host.state != "up" and servers:
         text = f"{host.name} is {host.state} with {_count(len(servers))} on it: start nova-compute there, so that they can be migrated."
         refusals.append(Refusal(ref=ref, reason=Reason.HOST_DOWN, text=text))
-    found = [(packing.servers[one], why) for one in servers if (why := obstacle(packing, packing.servers[one]))]
-    if found:
-        refusals.append(_not_free(host.name, [server for server, _ in found]))
-    refusals += [_of_server(server, host.name, reason, text) for server, (reason, text) in found]
+    if (last := estate.emptied_by.get(number)) is not None:
+        text = f"{host.name} empties itself by {last.isoformat()}, when the last of {_count(len(servers))} leaves: free it then."
+        refusals.append(Refusal(ref=ref, reason=Reason.LEAVING, text=text))
+    if found := [server for server in servers if server in estate.stays]:
+        refusals.append(_not_free(estate, number, found))
+    refusals += [_of_server(estate, server, host.name, *estate.stays[server]) for server in found]
     return tuple(refusals)
 
 
-def _tried(packing: Packing, host: str, homeless: tuple[NoPlace, ...]) -> tuple[Refusal, ...]:
+def _tried(packing: Packing, number: int, homeless: list[int]) -> tuple[Refusal, ...]:
     """A server that the plan brings to the host is no refusal of its own: it is migrated."""
-    found = [(packing.servers[one.server], one) for one in homeless]
-    not_free = _not_free(host, [server for server, _ in found])
+    estate, name = packing.estate, packing.estate.hosts[number].name
+    found = [(server, *no_place(packing, server, but=number)) for server in homeless]
+    not_free = _not_free(estate, number, homeless)
     brought = "".join(
-        f" {server.name or server.id}, which comes from {server.host}, {one.text}." for server, one in found if server.host != host
+        f" {_name(estate, server)}, which comes from {estate.servers[server].host}, {text}."
+        for server, _, text in found
+        if estate.home[server] != number
     )
-    reasons = [_of_server(server, host, one.reason, one.text) for server, one in found if server.host == host]
+    reasons = [_of_server(estate, server, name, reason, text) for server, reason, text in found if estate.home[server] == number]
     return msgspec.structs.replace(not_free, text=not_free.text + brought), *reasons
 
 
-def _not_free(host: str, servers: list[Server]) -> Refusal:
-    names = ", ".join(server.name or server.id for server in servers[:5]) + (" ..." if len(servers) > 5 else "")
+def _not_free(estate: Estate, number: int, servers: list[int]) -> Refusal:
+    host = estate.hosts[number].name
+    names = ", ".join(_name(estate, server) for server in servers[:5]) + (" ..." if len(servers) > 5 else "")
     text = f"{host} stays, as {_count(len(servers))} cannot leave it: {names}."
     return Refusal(ref=Ref("host", host), reason=Reason.HOST_NOT_FREE, text=text)
 
 
-def _of_server(server: Server, host: str, reason: Reason, text: str) -> Refusal:
-    return Refusal(ref=Ref("server", server.id), reason=reason, text=f"{server.name or server.id} on {host} {text}.")
+def _of_server(estate: Estate, server: int, host: str, reason: Reason, text: str) -> Refusal:
+    return Refusal(ref=Ref("server", estate.servers[server].id), reason=reason, text=f"{_name(estate, server)} on {host} {text}.")
 
 
-def _asked(kept: list[Kept], goal: VacateGoal, packing: Packing) -> tuple[Refusal, ...]:
+def _name(estate: Estate, server: int) -> str:
+    return estate.servers[server].name or estate.servers[server].id
+
+
+def _asked(kept: Iterable[Kept], goal: VacateGoal, packing: Packing) -> tuple[Refusal, ...]:
     """What of it stands in the way of what was asked for, by host."""
     told = sorted(kept, key=lambda one: one.host)
     if goal.max:
@@ -187,8 +191,8 @@ def _asked(kept: list[Kept], goal: VacateGoal, packing: Packing) -> tuple[Refusa
     if goal.count is not None:
         if len(packing.freed) >= goal.count:
             return ()
-        if not kept:
-            text = f"{goal.count} to be freed, and the cloud has {len(packing.hosts)} compute hosts in all."
+        if not told:
+            text = f"{goal.count} to be freed, and the cloud has {len(packing.estate.hosts)} compute hosts in all."
             return (Refusal(ref=Ref("cloud", "old"), reason=Reason.NOT_FOUND, text=text),)
     return tuple(refusal for one in told for refusal in one.refusals)
 
@@ -207,80 +211,8 @@ def _lost_servers(old: Survey) -> tuple[Refusal, ...]:
     return tuple(refusals)
 
 
-def _actions(packing: Packing) -> tuple[Action, ...]:
-    cordons = {name: _host_action(Verb.DISABLE_SERVICE, packing.hosts[name]) for name in packing.freed}
-    actions: list[Action] = list(cordons.values())
-    turns: dict[str, int] = {}
-    last_of_group: dict[str, str] = {}
-    for name in packing.freed:
-        leaving = [server for server in packing.servers.values() if server.host == name]
-        migrations: list[Action] = []
-        for server in sorted(leaving, key=lambda one: (-packing.size(one), one.id)):
-            migration = _migration(packing, server, cordons[name], turns, last_of_group)
-            migrations.append(migration)
-        proof = _host_action(Verb.PROVE_EMPTY, packing.hosts[name], cordons[name], *migrations)
-        stop = _host_action(Verb.STOP_COMPUTE, packing.hosts[name], proof)
-        actions += [*migrations, proof, stop, _host_action(Verb.DELETE_SERVICE, packing.hosts[name], stop)]
-    direct = reduced([action.id for action in actions], {action.id: action.after for action in actions})
-    return tuple(msgspec.structs.replace(action, after=direct[action.id]) for action in actions)
-
-
-def _migration(packing: Packing, server: Server, cordon: Action, turns: dict[str, int], last_of_group: dict[str, str]) -> Action:
-    verb, source, target = pinned.verb_for(server), cordon.target.id, packing.at[server.id]
-    assert verb is not None  # noqa: S101 a host with a server that has none is not emptied
-    after = [cordon.id]
-    group = packing.groups.get(server.group or "")
-    name = f"{verb}/server/{server.id}"
-    if group is not None and group.policy == groups.ANTI_AFFINITY:
-        if group.id in last_of_group:
-            after.append(last_of_group[group.id])
-        last_of_group[group.id] = name
-    args = {"from": source, "to": target}
-    return Action(
-        id=name,
-        verb=verb,
-        target=Ref("server", server.id),
-        args={**args, "block_migration": "auto"} if verb is Verb.LIVE_MIGRATE else args,
-        after=tuple(after),
-        locks=(*(_turn(packing.hosts[host], turns) for host in (source, target)), locks.of_server(server.id)),
-        expects=server.placement_fingerprint(),
-        changes={"host": (source, target)},
-        why=f"{server.name or server.id} leaves {source}, so that it becomes free; it fits {target} best.",
-    )
-
-
-def _turn(host: Host, turns: dict[str, int]) -> str:
-    """The host's locks, one after the other."""
-    slots = locks.slots(host)
-    turns[host.name] = turns.get(host.name, 0) + 1
-    return slots[(turns[host.name] - 1) % len(slots)]
-
-
-def _host_action(verb: Verb, host: Host, *after: Action) -> Action:
-    changes: Mapping[Verb, dict[str, tuple[str | None, str | None]]] = {
-        Verb.DISABLE_SERVICE: {"status": (host.status, "disabled")} if host.status != "disabled" else {},
-        Verb.STOP_COMPUTE: {"state": (host.state, "down")} if host.state != "down" else {},
-        Verb.DELETE_SERVICE: {"service": (host.name, None)},
-    }
-    whys = {
-        Verb.DISABLE_SERVICE: f"No new server may come to {host.name} while it is emptied.",
-        Verb.PROVE_EMPTY: "A host is free when Nova, its migrations and Placement all say so.",
-        Verb.STOP_COMPUTE: "A service that is deleted while it runs registers itself again.",
-        Verb.DELETE_SERVICE: f"{host.name} is free, and its machine can be used elsewhere.",
-    }
-    return Action(
-        id=f"{verb}/host/{host.name}",
-        verb=verb,
-        target=Ref("host", host.name),
-        args={"reason": "vacated by decamp"} if verb is Verb.DISABLE_SERVICE else {},
-        after=tuple(one.id for one in after),
-        changes=changes.get(verb, {}),
-        why=whys[verb],
-    )
-
-
-def _known_hosts(packing: Packing) -> str:
-    names = sorted(packing.hosts)
+def _known_hosts(estate: Estate) -> str:
+    names = [host.name for host in estate.hosts]
     if not names:
         return "the cloud has none"
     return f"the cloud has {', '.join(names[:10])}{f' and {len(names) - 10} more' if len(names) > 10 else ''}"

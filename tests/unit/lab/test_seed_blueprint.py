@@ -10,7 +10,7 @@ import pytest
 from decamp.lab.content import FLAVORS
 from decamp.lab.layout import CloudName, Settings
 from decamp.lab.seed import blueprint
-from decamp.lab.seed.blueprint import Blueprint, Tenant
+from decamp.lab.seed.blueprint import Blueprint, State, Tenant
 from decamp.model.errors import BadInput
 
 HOSTS = [f"cmp-{number:03d}" for number in range(1, 7)]
@@ -97,7 +97,7 @@ def test_each_tenant_has_what_makes_a_move_hard(drawn: Blueprint) -> None:
         assert ("web", "web") in references
         assert {("web", "db"), ("db", "web")} <= references
         assert len(set(names)) < len(names)
-        assert any(server.stopped for server in tenant.servers)
+        assert any(server.state is State.STOPPED for server in tenant.servers)
         assert any(server.config_drive for server in tenant.servers)
         assert any(server.user_data for server in tenant.servers)
         assert any(server.floating for server in tenant.servers)

@@ -10,7 +10,8 @@ from decamp.model.errors import BadInput
 from decamp.model.plan import Plan, Reason, VacateGoal, Verb
 from decamp.model.policy import Policy
 from decamp.model.survey import Group, Pinned, Survey
-from decamp.planning.vacate import HELP, plan_vacate
+from decamp.planning.obstacles import HELP
+from decamp.planning.vacate import plan_vacate
 from small_clouds import broken, host, moves, reasons, server, survey, vacate
 
 GIB = 2**30
@@ -21,11 +22,11 @@ def clean(old: Survey, plan: Plan, policy: Policy | None = None) -> Plan:
     return plan
 
 
-def test_the_least_loaded_host_is_emptied_onto_the_one_where_least_is_left():
+def test_the_host_with_the_fewest_bytes_is_emptied_onto_the_one_where_least_is_left():
     hosts = [host("a"), host("b"), host("c", vcpus=16, memory_mib=16384)]
-    old = survey(hosts, [server("s1", "a"), server("s2", "b"), server("s3", "b"), server("s4", "c")])
+    old = survey(hosts, [server("s1", "a"), server("s2", "b"), server("s3", "b"), server("s4", "c", migration_bytes=GIB)])
     plan = clean(old, vacate(old, count=1))
-    # c has the smallest share in use (2 of 16), then a (2 of 8); of a and b, b is the fuller
+    # of a and b, b is the fuller
     assert moves(plan) == {"s4": ("c", "b")}
     assert plan.forecast.freed_hosts == ("c",)
 
@@ -320,7 +321,7 @@ def test_a_server_is_migrated_once_even_if_the_host_it_was_thought_for_is_freed_
 def test_no_more_run_at_a_time_on_a_host_than_it_allows():
     old = survey([host("a", max_live_migrations=2), host("b")], _many("a", 3))
     locks = [a.locks for a in clean(old, vacate(old, "a")).actions if a.verb is Verb.LIVE_MIGRATE]
-    assert [names[0] for names in locks] == ["host:a/1", "host:a/2", "host:a/1"]
+    assert {names[0] for names in locks} <= {"host:a/1", "host:a/2"}
     assert {names[1] for names in locks} == {"host:b"}
 
 

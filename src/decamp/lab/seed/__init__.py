@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import fcntl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from decamp.lab import machines
 from decamp.lab.connections import connect
 from decamp.lab.layout import CloudName, Lab
 from decamp.lab.progress import Report, silent, step
-from decamp.lab.seed import blueprint, images, tenancy, workloads
+from decamp.lab.seed import blueprint, estate, images, landscape, tenancy, workloads
 from decamp.lab.seed.blueprint import Blueprint, Tenant
 from decamp.model.errors import BadInput, Failed
 
@@ -23,6 +24,15 @@ DEFAULT_SEED = 1
 DEFAULT_TENANTS = 3
 TENANTS_AT_A_TIME = 3
 """The old cloud's Neutron is what limits: more do not make it faster."""
+
+
+class Scenario(enum.StrEnum):
+    """What the seed is for."""
+
+    MOVE = "move"
+    """A few tenants with all that a move has to carry."""
+    VACATE = "vacate"
+    """Many small servers in zones, aggregates, groups and states, with room for about half of the hosts to be freed."""
 
 
 class SeededTenant(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,12 +46,23 @@ class SeededTenant(msgspec.Struct, frozen=True, kw_only=True):
     """By this very seed; 0 where all were there."""
 
 
-def seed(lab: Lab, *, number: int = DEFAULT_SEED, tenants: int = DEFAULT_TENANTS, report: Report = silent) -> list[SeededTenant]:
+def seed(
+    lab: Lab,
+    *,
+    number: int = DEFAULT_SEED,
+    tenants: int | None = None,
+    scenario: Scenario = Scenario.MOVE,
+    report: Report = silent,
+) -> list[SeededTenant]:
     """Make what is missing of the content that belongs to `number`. Can be interrupted and repeated.
 
-    Raises BadInput (another number was seeded before, too few hosts), Failed (a cloud could not do it).
+    `tenants` is for MOVE. Raises BadInput (another number was seeded before, too few hosts), Failed (a cloud could not do it).
     """
-    plan = blueprint.draw(number, tenants, machines.running_hosts(lab, CloudName.OLD))
+    hosts = machines.running_hosts(lab, CloudName.OLD)
+    if scenario is Scenario.VACATE:
+        plan = estate.draw(number, hosts)
+    else:
+        plan = blueprint.draw(number, DEFAULT_TENANTS if tenants is None else tenants, hosts)
     with _alone(lab):
         try:
             return _fill(lab, plan, report)
@@ -51,6 +72,9 @@ def seed(lab: Lab, *, number: int = DEFAULT_SEED, tenants: int = DEFAULT_TENANTS
 
 def _fill(lab: Lab, plan: Blueprint, report: Report) -> list[SeededTenant]:
     old, new = connect(lab, CloudName.OLD), connect(lab, CloudName.NEW)
+    if plan.aggregates:
+        with step(report, "Zones, aggregates, traits, flavors"):
+            landscape.ensure(old, plan)
     with step(report, "Projects, users, quotas"):
         projects = {tenant.name: _move_in(lab, plan.seed, tenant, old, new) for tenant in plan.tenants}
     with step(report, "Base images"):
@@ -114,7 +138,7 @@ def _settle_in(
                 for server in missing:
                     note(f"asking for {server.name} on {server.host}")
                     workloads.boot(naming, server, parts, flavors)
-        workloads.settle(lab, connection, tenant, lambda server_id: admin.compute.get_server(server_id).compute_host or "", note)
+        workloads.settle(lab, connection, admin, tenant, note)
     return len(missing)
 
 
@@ -128,4 +152,4 @@ def _alone(lab: Lab) -> Iterator[None]:
         yield
 
 
-__all__ = ["DEFAULT_SEED", "DEFAULT_TENANTS", "SeededTenant", "seed"]
+__all__ = ["DEFAULT_SEED", "DEFAULT_TENANTS", "Scenario", "SeededTenant", "seed"]

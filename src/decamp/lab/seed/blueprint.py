@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 import random
 from collections.abc import Sequence
 
 import msgspec
 
-from decamp.lab.content import MIB
+from decamp.lab.content import MIB, Flavor
 from decamp.model.errors import BadInput
 
 TENANT_NAMES = ("acme", "globex", "initech", "umbrella", "hooli", "stark", "wayne", "tyrell", "cyberdyne", "wonka", "soylent", "oscorp")
@@ -74,6 +75,17 @@ class Nic(msgspec.Struct, frozen=True, kw_only=True):
     security_groups: tuple[str, ...]
 
 
+class State(enum.StrEnum):
+    """What a server's owner, or a mishap, made of it after it came up. The value is the status that Nova shows then."""
+
+    ACTIVE = "ACTIVE"
+    STOPPED = "SHUTOFF"
+    PAUSED = "PAUSED"
+    SUSPENDED = "SUSPENDED"
+    SHELVED = "SHELVED_OFFLOADED"
+    BROKEN = "ERROR"
+
+
 class Server(msgspec.Struct, frozen=True, kw_only=True):
     asset: str
     """Its number in the tenant's books, kept in its metadata: names are not unique."""
@@ -90,7 +102,10 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     user_data: str | None = None
     config_drive: bool = False
-    stopped: bool = False
+    zone: str | None = None
+    """That its user asked for."""
+    state: State = State.ACTIVE
+    locked: bool = False
     patch: Patch | None = None
     """Of an image-booted server's root disk."""
 
@@ -108,11 +123,23 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     servers: tuple[Server, ...]
 
 
+class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    hosts: tuple[str, ...]
+    zone: str | None = None
+    properties: dict[str, str] = {}
+
+
 class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     images: tuple[Image, ...]
     """Public, the operator's own."""
     tenants: tuple[Tenant, ...]
+    aggregates: tuple[Aggregate, ...] = ()
+    traits: dict[str, tuple[str, ...]] = {}
+    """Custom trait -> hosts that have it."""
+    flavors: tuple[Flavor, ...] = ()
+    """Beyond those that the lab has from the beginning."""
 
 
 DEBIAN = Image(
@@ -276,8 +303,8 @@ def _servers(dice: random.Random, name: str, front: str, back: str, in_new: bool
     )
     # two of one name: nothing forbids it, and it is seen in real clouds
     batch = [
-        server("batch", "m1.small", [Nic(network="back", security_groups=("default",))], "batch", image=ROCKY.name, stopped=stopped)
-        for stopped in (False, True)
+        server("batch", "m1.small", [Nic(network="back", security_groups=("default",))], "batch", image=ROCKY.name, state=state)
+        for state in (State.ACTIVE, State.STOPPED)
     ]
     app = [
         server(

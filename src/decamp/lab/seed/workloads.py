@@ -15,20 +15,19 @@ from openstack.connection import Connection
 from decamp.lab import content
 from decamp.lab.layout import Lab
 from decamp.lab.seed import guests, tenancy
-from decamp.lab.seed.blueprint import Nic, Rule, SecurityGroup, Server, Tenant, Volume
+from decamp.lab.seed.blueprint import Nic, Rule, SecurityGroup, Server, State, Tenant, Volume
 from decamp.model.errors import Failed
 
 LOOK_SECONDS = 0.5
 SERVERS_LOOK_SECONDS = 2.0
 """Listing servers makes Nova ask Neutron, which has enough to do while they boot."""
 BUILD_SECONDS = 600.0
-SETTLED = {"ACTIVE", "SHUTOFF"}
 Ids = dict[str, str]
 """Name -> id, of one kind in one project."""
 
 
 def ensure_networks(connection: Connection, tenant: Tenant) -> Ids:
-    """Networks with their subnets, and a router that joins the front one to the world."""
+    """Networks with their subnets, and a router that joins those with a gateway to the world."""
     neutron: Any = connection.network
     project = connection.current_project_id
     networks: Ids = {}
@@ -49,6 +48,8 @@ def ensure_networks(connection: Connection, tenant: Tenant) -> Ids:
             **({} if network.gateway else {"gateway_ip": None}),
         )
         subnets[network.name] = subnet.id
+    if not any(network.gateway for network in tenant.networks):
+        return networks
     router = _first(neutron.routers(name="edge", project_id=project)) or neutron.create_router(
         name="edge", external_gateway_info={"network_id": _external(connection)}
     )
@@ -141,9 +142,10 @@ def ensure_volumes(lab: Lab, connection: Connection, tenant: Tenant, images: Map
 def missing_servers(connection: Connection, tenant: Tenant) -> list[Server]:
     """Those that are not there, or that never came up: the latter are deleted."""
     present: set[str] = set()
+    broken = {server.asset for server in tenant.servers if server.state is State.BROKEN}
     for server in connection.compute.servers():
         asset = server.metadata.get("asset", "")
-        if server.status == "ERROR" and asset:
+        if server.status == "ERROR" and asset and asset not in broken:
             connection.compute.delete_server(server, force=False)
             connection.compute.wait_for_delete(server, interval=1, wait=int(BUILD_SECONDS))
         else:
@@ -181,6 +183,8 @@ def boot(connection: Connection, server: Server, parts: Parts, flavors: Ids) -> 
         options["image_id"] = parts.images[server.image]
     if server.user_data:
         options["user_data"] = base64.b64encode(server.user_data.encode()).decode()
+    if server.zone:
+        options["availability_zone"] = server.zone
     if server.group:
         options["scheduler_hints"] = {"group": parts.server_groups[server.group]}
     nova_makes_ports_in = {group for nic in server.nics if not nic.port for group in nic.security_groups}
@@ -189,7 +193,7 @@ def boot(connection: Connection, server: Server, parts: Parts, flavors: Ids) -> 
     connection.compute.create_server(
         name=server.name,
         flavor_id=flavors[server.flavor],
-        networks=networks,
+        networks=networks or "none",
         block_device_mapping=devices,
         host=server.host,
         key_name=parts.key,
@@ -216,10 +220,10 @@ def _nic(connection: Connection, nic: Nic, parts: Parts) -> dict[str, str]:
     return {"port": port.id}
 
 
-def settle(lab: Lab, connection: Connection, tenant: Tenant, host_of: Callable[[str], str], note: Callable[[str], None]) -> None:
-    """Wait until all servers are up; write what their guests wrote, give them their floating IPs, stop those that are to be stopped.
+def settle(lab: Lab, connection: Connection, admin: Connection, tenant: Tenant, note: Callable[[str], None]) -> None:
+    """Wait until all servers are up; write what their guests wrote, give them their floating IPs, bring them into their states.
 
-    `host_of` tells the host of a server's id, which a tenant cannot see.
+    `admin` tells the servers' hosts, which a tenant cannot see, and breaks those that are to be broken.
     """
     wanted = {server.asset: server for server in tenant.servers}
 
@@ -227,12 +231,12 @@ def settle(lab: Lab, connection: Connection, tenant: Tenant, host_of: Callable[[
         servers = {server.metadata.get("asset"): server for server in connection.compute.servers()}
         broken = [
             f"{server.name}: {(server.fault or {}).get('message', 'no reason given')}"
-            for server in servers.values()
-            if server.status == "ERROR"
+            for asset, server in servers.items()
+            if server.status == "ERROR" and asset in wanted and wanted[asset].state is not State.BROKEN
         ]
         if broken:
             raise Failed(f"Servers of {tenant.name} did not come up: {'; '.join(broken)}")
-        ready = [asset for asset in wanted if asset in servers and servers[asset].status in SETTLED]
+        ready = [asset for asset, server in wanted.items() if asset in servers and servers[asset].status in {State.ACTIVE, server.state}]
         note(f"{len(ready)} of {len(wanted)} up")
         return len(ready) == len(wanted)
 
@@ -241,13 +245,29 @@ def settle(lab: Lab, connection: Connection, tenant: Tenant, host_of: Callable[[
         blueprint = wanted.get(server.metadata.get("asset", ""))
         if blueprint is None:
             continue
-        if blueprint.patch:
-            guests.write(guests.root_disk(lab, host_of(server.id), server.id), blueprint.patch)
-        if blueprint.stopped and server.status == "ACTIVE":
-            connection.compute.stop_server(server)
+        if blueprint.patch and server.status != State.SHELVED:
+            guests.write(guests.root_disk(lab, admin.compute.get_server(server.id).compute_host or "", server.id), blueprint.patch)
         if blueprint.floating:
             _ensure_floating_ip(connection, server.id, blueprint)
-    _wait(f"the servers of {tenant.name} to stop", lambda: _stopped(connection, wanted), every=SERVERS_LOOK_SECONDS)
+        if server.status != blueprint.state:
+            _bring_into(connection, admin, server, blueprint.state)
+    _wait(f"the servers of {tenant.name} to be as they should", lambda: _settled(connection, wanted), every=SERVERS_LOOK_SECONDS)
+    for server in connection.compute.servers():
+        blueprint = wanted.get(server.metadata.get("asset", ""))
+        if blueprint and blueprint.locked and not server.is_locked:
+            connection.compute.lock_server(server, locked_reason="nobody touches this one")
+
+
+def _bring_into(connection: Connection, admin: Connection, server: Any, state: State) -> None:
+    compute: Any = connection.compute
+    ways: Mapping[State, Callable[[Any], None]] = {
+        State.STOPPED: compute.stop_server,
+        State.PAUSED: compute.pause_server,
+        State.SUSPENDED: compute.suspend_server,
+        State.SHELVED: compute.shelve_server,
+        State.BROKEN: lambda one: admin.compute.reset_server_state(one.id, "error"),
+    }
+    ways[state](server)
 
 
 def _ensure_floating_ip(connection: Connection, server_id: str, server: Server) -> None:
@@ -259,11 +279,11 @@ def _ensure_floating_ip(connection: Connection, server_id: str, server: Server) 
         neutron.create_ip(floating_network_id=_external(connection), port_id=port.id, description=server.name)
 
 
-def _stopped(connection: Connection, wanted: Mapping[str, Server]) -> bool:
+def _settled(connection: Connection, wanted: Mapping[str, Server]) -> bool:
     return all(
-        server.status == "SHUTOFF"
+        server.status == blueprint.state
         for server in connection.compute.servers()
-        if (blueprint := wanted.get(server.metadata.get("asset", ""))) and blueprint.stopped
+        if (blueprint := wanted.get(server.metadata.get("asset", "")))
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from decamp.model.amounts import Amounts, shortage, subtract, total, usable
+from decamp.model.amounts import Amounts, shortage, subtract, usable
 from decamp.model.survey import Host
 from decamp.planning.constraints.scene import Rule, Scene, Violation, destination, is_migration
 
@@ -30,9 +30,9 @@ def check(scene: Scene, at: int) -> Iterator[Violation]:
     host = scene.hosts.get(destination(action))
     if host is None:
         return
-    others = dict.fromkeys(server for server in scene.may_hold(host.name, at) if server != action.target.id)
-    held = total(scene.servers[server].allocations for server in others)
-    if lacks := missing(host, held, scene.servers[action.target.id].allocations):
+    demand = scene.servers[action.target.id].allocations
+    held = {name: amount for name, amount in subtract(scene.held(host.name, at), demand).items() if amount}
+    if lacks := missing(host, held, demand):
         room = told(capacity(host)) or "nothing"
         text = f"{host.name} may lack {told(lacks)}: it can hold {room}, and others may hold {told(held) or 'nothing'} of it."
         yield scene.violation(at, Rule.CAPACITY, text)

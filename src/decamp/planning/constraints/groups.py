@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from decamp.model.survey import Group
+from decamp.model.survey import Group, Server
 from decamp.planning.constraints.scene import Rule, Scene, Violation, destination, is_migration, source
 
 AFFINITY = "affinity"
@@ -45,11 +45,16 @@ def check(scene: Scene, at: int) -> Iterator[Violation]:
     if group is None:
         text = f"The server is in group {server.group}, which the survey does not have: nobody knows its policy."
         yield scene.violation(at, Rule.GROUPS, text)
-        return
+    elif group.policy in {AFFINITY, ANTI_AFFINITY}:
+        yield from _check_member(scene, at, server, group)
+
+
+def _check_member(scene: Scene, at: int, server: Server, group: Group) -> Iterator[Violation]:
+    action = scene.actions[at]
     here = destination(action)
     siblings = set(scene.members[group.id]) - {server.id}
-    there = siblings & set(scene.may_hold(here, at))
-    elsewhere = {one for one in siblings if _may_be_elsewhere(scene, one, here, at)}
+    there = {one for one in siblings if scene.may_be_on(here, one, at)}
+    elsewhere = {one for one in siblings if group.policy == AFFINITY and scene.may_be_elsewhere(here, one, at)}
     if not allows(group, len(there), len(elsewhere)):
         if group.policy == AFFINITY:
             text = f"Group {group.id} keeps its members on one host, and {len(elsewhere)} others may be on other hosts than {here}."
@@ -59,13 +64,7 @@ def check(scene: Scene, at: int) -> Iterator[Violation]:
     if group.policy == AFFINITY and source(action) in {scene.servers[one].host for one in siblings}:
         yield scene.violation(at, Rule.GROUPS, f"Group {group.id} keeps its members on one host, and others are on {source(action)}.")
     if group.policy == ANTI_AFFINITY:
-        for one in sorted(siblings):
-            for number in scene.moves.get(one, ()):
-                if number < at and not scene.ordered(number, at):
-                    text = f"It may be in flight together with {scene.actions[number].id}, of the same group {group.id}."
-                    yield scene.violation(at, Rule.GROUPS, text)
-
-
-def _may_be_elsewhere(scene: Scene, server: str, here: str, at: int) -> bool:
-    hosts = {scene.servers[server].host, *(destination(scene.actions[n]) for n in scene.moves.get(server, ()))}
-    return any(server in scene.may_hold(host, at) for host in hosts if host is not None and host != here)
+        for number in sorted(number for one in siblings for number in scene.moves.get(one, ()) if number < at):
+            if is_migration(scene.actions[number]) and not scene.ordered(number, at):
+                text = f"It may be in flight together with {scene.actions[number].id}, of the same group {group.id}."
+                yield scene.violation(at, Rule.GROUPS, text)

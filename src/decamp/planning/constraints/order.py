@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from decamp.model.plan import Plan
-from decamp.planning.constraints.scene import Rule, Scene, Violation, destination, source
+from decamp.planning.constraints.scene import Rule, Scene, Violation, destination, is_migration, source, whereto
 
 
 def faults(plan: Plan) -> Iterator[Violation]:
@@ -25,16 +25,17 @@ def faults(plan: Plan) -> Iterator[Violation]:
 
 
 def check_itinerary(scene: Scene, at: int) -> Iterator[Violation]:
-    """A migration begins where its server is by then, and is ordered with the server's other migrations."""
+    """A server is moved from where it is by then, and its moves are ordered."""
     action = scene.actions[at]
     moves = scene.moves.get(action.target.id, ())
     if at not in moves or action.target.id not in scene.servers:
         return
     earlier = moves[: moves.index(at)]
-    here = destination(scene.actions[earlier[-1]]) if earlier else scene.servers[action.target.id].host
+    here = whereto(scene.actions[earlier[-1]]) if earlier else scene.servers[action.target.id].host
     if source(action) != here:
-        yield scene.violation(at, Rule.ITINERARY, f"It migrates from {source(action)}, and the server is on {here} by then.")
-    if destination(action) == source(action):
+        verb = "migrates" if is_migration(action) else "takes the server"
+        yield scene.violation(at, Rule.ITINERARY, f"It {verb} from {source(action)}, and the server is on {here or 'no host'} by then.")
+    if whereto(action) == source(action):
         yield scene.violation(at, Rule.ITINERARY, f"It migrates to {destination(action)}, where the server is already.")
     if earlier and not scene.precedes(earlier[-1], at):
-        yield scene.violation(at, Rule.ITINERARY, f"It may run before {scene.actions[earlier[-1]].id}, which migrates the same server.")
+        yield scene.violation(at, Rule.ITINERARY, f"It may run before {scene.actions[earlier[-1]].id}, which moves the same server.")

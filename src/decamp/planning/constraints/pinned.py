@@ -1,4 +1,7 @@
-"""A server that cannot be migrated, or must not be by policy, is not; one that can is migrated by the verb that its state accepts."""
+"""A server that cannot be migrated, or must not be by policy, is not; one that can is migrated by the verb that its state accepts.
+
+Only a stopped server may be shelved instead: its users have lost nothing that runs.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Iterator
 
 from decamp.model.plan import Verb
 from decamp.model.survey import Server
-from decamp.planning.constraints.scene import Rule, Scene, Violation, destination, is_migration, source
+from decamp.planning.constraints.scene import Rule, Scene, Violation, source, takes_away, whereto
 
 LIVE_STATES = frozenset({"ACTIVE", "PAUSED"})
 COLD_STATES = frozenset({"SHUTOFF"})
@@ -23,20 +26,20 @@ def verb_for(server: Server) -> Verb | None:
 def check(scene: Scene, at: int) -> Iterator[Violation]:
     action = scene.actions[at]
     server = scene.servers.get(action.target.id)
-    if not is_migration(action) or server is None:
+    if not takes_away(action) or server is None:
         return
     if (why := scene.policy.pins(server)) is not None:
         yield scene.violation(at, Rule.PINNED, f"The server cannot be migrated: {why}.")
-    if verb_for(server) is not action.verb:
+    if action.verb not in (verb_for(server), *((Verb.SHELVE,) if server.status in COLD_STATES else ())):
         yield scene.violation(at, Rule.PINNED, f"The server is {server.status}, and {action.verb} does not accept that.")
-    if server.id in scene.policy.never_move_servers:
+    if server.id in scene.never_move:
         yield scene.violation(at, Rule.POLICY, "Policy says never to move this server.")
 
 
 def check_untouched_hosts(scene: Scene, at: int) -> Iterator[Violation]:
     action = scene.actions[at]
     touched: set[str] = {action.target.id} if action.target.kind == "host" else set()
-    if is_migration(action):
-        touched = {source(action), destination(action)}
-    for host in sorted(touched & set(scene.policy.never_touch_hosts)):
+    if takes_away(action):
+        touched = {source(action), whereto(action) or source(action)}
+    for host in sorted(touched & scene.never_touch):
         yield scene.violation(at, Rule.POLICY, f"Policy says never to touch {host}.")

@@ -1,4 +1,4 @@
-"""A host is cordoned before anything is migrated off it, proved empty after everything is, then stopped, then deleted.
+"""A host that is freed is cordoned before anything is migrated off it, proved empty after everything is, then stopped, then deleted.
 
 A check before the cordon races with the scheduler; a service that is deleted before it is stopped registers itself again.
 """
@@ -9,15 +9,16 @@ from collections.abc import Iterator
 
 from decamp.model.plan import VacateGoal, Verb
 from decamp.model.refs import Ref
-from decamp.planning.constraints.scene import Rule, Scene, Violation, is_migration, source
+from decamp.planning.constraints.scene import Rule, Scene, Violation, source, takes_away
 
 STEPS = (Verb.DISABLE_SERVICE, Verb.PROVE_EMPTY, Verb.STOP_COMPUTE, Verb.DELETE_SERVICE)
 
 
 def check(scene: Scene, at: int) -> Iterator[Violation]:
     action = scene.actions[at]
-    if is_migration(action):
-        if isinstance(scene.plan.goal, VacateGoal) and not _preceded(scene, at, Verb.DISABLE_SERVICE, source(action)):
+    if takes_away(action):
+        here = Ref("host", source(action))
+        if isinstance(scene.plan.goal, VacateGoal) and scene.on(here, *STEPS) and not _preceded(scene, at, STEPS[0], here.id):
             yield scene.violation(at, Rule.QUIESCE, f"It does not come after the cordon of {source(action)}.")
         return
     if action.verb not in STEPS[1:] or action.target.kind != "host":
@@ -43,7 +44,7 @@ def check_whole(scene: Scene) -> Iterator[Violation]:
     cordoned = {action.target.id for action in scene.actions if action.verb is Verb.DISABLE_SERVICE}
     for name in sorted(cordoned - freed):
         yield scene.violation(None, Rule.QUIESCE, f"{name} is cordoned and never deleted.")
-    for name in sorted(freed - set(goal.hosts) if goal.hosts else ()):
+    for name in sorted(freed - set(goal.hosts)) if goal.hosts or goal.follows is not None else ():
         yield scene.violation(None, Rule.QUIESCE, f"{name} is freed, and the goal does not name it.")
     if goal.count is not None and len(freed) > goal.count:
         yield scene.violation(None, Rule.QUIESCE, f"{len(freed)} hosts are freed, and the goal asks for {goal.count}.")

@@ -9,11 +9,11 @@ import msgspec
 from decamp.model.documents import sha256
 from decamp.model.plan import ConfirmGoal, ExpandGoal, MoveGoal, UndoGoal, VacateGoal, Verb
 from decamp.model.refs import Ref
-from decamp.planning.constraints.scene import MIGRATIONS, Rule, Scene, Violation, is_migration, source
+from decamp.planning.constraints.scene import MIGRATIONS, Rule, Scene, Violation, source, takes_away, whereto
 
 VERBS: dict[type, frozenset[Verb]] = {
     MoveGoal: frozenset({Verb.CREATE, Verb.ADOPT, Verb.STOP_SERVER, Verb.LOCK_SERVER, Verb.START_SERVER, Verb.UNLOCK_SERVER}),
-    VacateGoal: MIGRATIONS | {Verb.DISABLE_SERVICE, Verb.PROVE_EMPTY, Verb.STOP_COMPUTE, Verb.DELETE_SERVICE},
+    VacateGoal: MIGRATIONS | {Verb.SHELVE, Verb.DISABLE_SERVICE, Verb.PROVE_EMPTY, Verb.STOP_COMPUTE, Verb.DELETE_SERVICE},
     ExpandGoal: frozenset(
         {Verb.ENROLL, Verb.MANAGE, Verb.INSPECT, Verb.PROVIDE, Verb.SCALE_OUT, Verb.JOIN_HOST, Verb.CANARY},
     ),
@@ -28,6 +28,7 @@ ARGUMENTS: dict[Verb, tuple[str, ...]] = {
     Verb.REMOVE: ("cloud", "id"),
     Verb.LIVE_MIGRATE: ("from", "to"),
     Verb.COLD_MIGRATE: ("from", "to"),
+    Verb.SHELVE: ("from",),
     Verb.ENROLL: ("machine",),
     Verb.INSPECT: ("declared",),
     Verb.SCALE_OUT: ("stack", "parameter", "from", "to"),
@@ -42,7 +43,7 @@ NEEDED: dict[type, tuple[str, ...]] = {MoveGoal: ("old",), VacateGoal: ("old",),
 """Surveys without which a plan of this goal cannot be checked."""
 
 HOST_VERBS = frozenset({Verb.DISABLE_SERVICE, Verb.ENABLE_SERVICE, Verb.PROVE_EMPTY, Verb.STOP_COMPUTE, Verb.DELETE_SERVICE})
-SERVER_VERBS = MIGRATIONS | {Verb.STOP_SERVER, Verb.LOCK_SERVER, Verb.UNLOCK_SERVER, Verb.START_SERVER, Verb.UNSHELVE}
+SERVER_VERBS = MIGRATIONS | {Verb.SHELVE, Verb.UNSHELVE, Verb.STOP_SERVER, Verb.LOCK_SERVER, Verb.UNLOCK_SERVER, Verb.START_SERVER}
 
 
 def check_made_from(scene: Scene) -> Iterator[Violation]:
@@ -82,17 +83,17 @@ def check_target(scene: Scene, at: int) -> Iterator[Violation]:
     if "old" not in scene.surveys or isinstance(scene.plan.goal, ExpandGoal | UndoGoal | ConfirmGoal):
         return
     names = [action.target]
-    if is_migration(action):
-        names += [Ref("host", str(action.args["from"])), Ref("host", str(action.args["to"]))]
+    if takes_away(action):
+        names += [Ref("host", name) for name in (source(action), whereto(action)) if name is not None]
     for name in names:
         if not _is_there(scene, name):
             yield scene.violation(at, Rule.TARGETS, f"The survey has no {name}.")
 
 
 def check_expects(scene: Scene, at: int) -> Iterator[Violation]:
-    """A migration expects the server as the survey has it, but for the host, which an earlier migration may have changed."""
+    """A move expects the server as the survey has it, but for the host, which an earlier migration may have changed."""
     action = scene.actions[at]
-    if is_migration(action):
+    if takes_away(action):
         server = scene.servers.get(action.target.id)
         if server is None:
             return

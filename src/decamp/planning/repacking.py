@@ -1,0 +1,152 @@
+"""Small exact problems within a large one: a few hosts are packed anew, all at once, so that servers without a place find one.
+
+The guests of the hosts (servers that came from elsewhere) and the servers without a place are shared out again, by class, as a
+whole-numbered
+program; what it puts where it was stays. Where that does not help, residents (servers that were on these hosts from the beginning) are
+moved as well,
+as few bytes of them as possible.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+
+from decamp.planning.estate import Bools, Ints
+from decamp.planning.pace import Pace
+from decamp.planning.packing import NOWHERE, Packing
+from decamp.planning.programs import Builder
+from decamp.planning.solver import solve
+
+HOSTS = 8
+"""Packed anew at a time: more find more, and take much longer."""
+HOMELESS = 40
+"""Looked at in one problem, at most."""
+NODES = 20
+"""Of a branch-and-bound tree: what is not found soon is not found."""
+STAYING = 0.3
+"""What it is worth that a resident stays, as a share of what it is worth that a server of its size finds a place."""
+PATIENCE = 14
+"""Problems without success before it is given up."""
+
+
+def repack(packing: Packing, homeless: list[int], random: Random, pace: Pace, *, residents: bool) -> list[int]:
+    """Returns those that are still without a place."""
+    failures = 0
+    while homeless and failures < PATIENCE and not pace.is_over():
+        hosts = _neighbours(packing, homeless[random.randrange(len(homeless))], random)
+        left = _pack_anew(packing, hosts, homeless, residents) if len(hosts) else homeless
+        failures = 0 if left is not homeless else failures + 1
+        homeless = left
+    return homeless
+
+
+def _neighbours(packing: Packing, server: int, random: Random) -> Ints:
+    """Hosts that may take the server, those with more to spare more likely."""
+    hosts = packing.candidates(int(packing.estate.class_of[server]))
+    left = np.maximum(packing.free[hosts], 0) @ packing.worth
+    chances = left + left.mean() if len(left) else left
+    keys = [random.random() ** (1 / chance) if chance > 0 else 0.0 for chance in (chances / max(chances.max(initial=0), 1e-300)).tolist()]
+    return np.sort(hosts[np.argsort(keys, kind="stable")[::-1][:HOSTS]])
+
+
+def send_home(packing: Packing) -> None:
+    """Residents that were moved return where there is room for them by now, or one of their class that came from elsewhere."""
+    estate = packing.estate
+    for server, home in enumerate(estate.home.tolist()):
+        at, number = packing.at[server], estate.class_of[server]
+        if at in {home, NOWHERE} or home in packing.freed:
+            continue
+        demand = estate.demand[number]
+        if ((packing.free[home] >= demand) | (demand == 0)).all():
+            packing.put(server, home)
+            continue
+        others = (one for one in sorted(packing.on[home]) if estate.class_of[one] == number and estate.home[one] != home)
+        guest = next((one for one in others if packing.is_free_to_go(one)), None)
+        if guest is not None:
+            packing.put(guest, NOWHERE)
+            packing.put(server, home)
+            packing.put(guest, at)
+
+
+def _pack_anew(packing: Packing, hosts: Ints, homeless: list[int], residents: bool) -> list[int]:
+    estate = packing.estate
+    there = [(one, place) for place, host in enumerate(hosts.tolist()) for one in sorted(packing.on[host]) if packing.is_free_to_go(one)]
+    at_home = [(one, place) for one, place in there if residents and estate.home[one] == hosts[place] and estate.is_movable[one]]
+    guests = [(one, place) for one, place in there if estate.home[one] != hosts[place]]
+    room = packing.free[hosts].copy()
+    for server, place in (*at_home, *guests):
+        room[place] += estate.demand[estate.class_of[server]]
+    fits = estate.fits_kind[:, estate.kind_of[hosts]]
+    lost = [one for one in homeless if packing.is_free_to_go(one) and fits[estate.class_of[one]].any()][:HOMELESS]
+    pool: dict[int, list[int]] = {}
+    for server in (*(one for one, _ in at_home), *(one for one, _ in guests), *lost):
+        pool.setdefault(int(estate.class_of[server]), []).append(server)
+    classes = np.array(sorted(pool), dtype=np.int64)
+    row = {number: at for at, number in enumerate(classes.tolist())}
+    own = np.zeros((len(classes), len(hosts)), dtype=np.int64)
+    for server, place in at_home:
+        own[row[int(estate.class_of[server])], place] += 1
+    before = float(sum(packing.size[estate.class_of[one]] for one, _ in (*at_home, *guests)))
+    supply = np.array([len(pool[one]) for one in classes.tolist()])
+    counts = _most_placed(packing, classes, supply, own, fits[classes], room, before)
+    if counts is None:
+        return homeless
+    left = {*homeless, *(server for several in pool.values() for server in several)}
+    _carry_out(packing, hosts, {number: (pool[number], counts[at].tolist()) for number, at in row.items()})
+    return sorted((server for server in left if packing.at[server] == NOWHERE), key=packing.rank)
+
+
+def _most_placed(packing: Packing, classes: Ints, supply: Ints, own: Ints, fits: Bools, room: Ints, before: float) -> Ints | None:
+    """By class and host: how many, so that more is placed than before; null where that cannot be.
+
+    `own`: by class and host, residents, each of which has to be somewhere, and best stays where it is.
+    """
+    if not len(classes):
+        return None
+    demand, size = packing.estate.demand[classes], packing.size[classes]
+    pairs, homes = np.argwhere(fits | (own > 0)), np.argwhere(own)
+    build = Builder()
+    x = build.columns(len(pairs), cost=-size[pairs[:, 0]], upper=supply[pairs[:, 0]], whole=True)
+    build.enter(build.rows(own.sum(axis=1), supply)[pairs[:, 0]], x)
+    scale = np.tile(np.maximum(demand.max(axis=0), 1).astype(float), len(room))
+    capacity = build.rows(np.full(room.size, -np.inf), room.ravel(), scale=scale).reshape(room.shape)
+    for resource in range(room.shape[1]):
+        asking = demand[pairs[:, 0], resource] > 0
+        build.enter(capacity[pairs[asking, 1], resource], x[asking], demand[pairs[asking, 0], resource])
+    more = build.rows(np.array([before + float(size.min()) / 2]), np.array([np.inf]))
+    build.enter(np.repeat(more, len(x)), x, size[pairs[:, 0]])
+    if len(homes):
+        stay = build.columns(len(homes), cost=-size[homes[:, 0]] * STAYING, upper=own[homes[:, 0], homes[:, 1]])
+        pair_of = np.full(fits.shape, -1)
+        pair_of[pairs[:, 0], pairs[:, 1]] = x
+        rows = build.rows(np.full(len(homes), -np.inf), np.zeros(len(homes)))
+        build.enter(rows, stay)
+        build.enter(rows, pair_of[homes[:, 0], homes[:, 1]], -1)
+    solution = solve(build.program(), nodes=NODES)
+    if solution is None:
+        return None
+    counts = np.zeros(fits.shape, dtype=np.int64)
+    counts[pairs[:, 0], pairs[:, 1]] = np.rint(solution.values[x]).astype(np.int64)
+    return counts if (counts.T @ demand <= np.maximum(room, 0)).all() else None
+
+
+def _carry_out(packing: Packing, hosts: Ints, wanted: dict[int, tuple[list[int], list[int]]]) -> None:
+    """Who may stay stays; then the others leave, and then they arrive."""
+    numbers = hosts.tolist()
+    arriving: list[tuple[list[int], list[int]]] = []
+    for servers, row in wanted.values():
+        lack = dict(zip(numbers, row, strict=True))
+        moving: list[int] = []
+        for server in servers:
+            if lack.get(packing.at[server], 0) > 0:
+                lack[packing.at[server]] -= 1
+            else:
+                moving.append(server)
+        for server in moving:
+            packing.put(server, NOWHERE)
+        arriving.append((moving, [host for host, number in lack.items() for _ in range(number)]))
+    for moving, places in arriving:
+        for server, host in zip(moving, places, strict=False):
+            packing.put(server, host)

@@ -1,0 +1,115 @@
+"""The search for a plan near the optimum: a bound, a fractional choice of hosts, a packing of it, and repairs until it holds."""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+
+from decamp.planning.estate import Bools, Estate
+from decamp.planning.pace import Pace
+from decamp.planning.packing import NOWHERE, Packing, Shares
+from decamp.planning.relaxation import Relaxation
+from decamp.planning.repacking import repack, send_home
+
+
+class Search:
+    """For the hosts that may be freed of one cloud."""
+
+    def __init__(self, estate: Estate, freeable: Bools, *, seed: int = 0, pace: Pace | None = None) -> None:
+        self.estate, self.freeable, self.seed, self.pace = estate, freeable, seed, pace or Pace()
+        self.relaxation = Relaxation(estate, freeable)
+        self.count = int(freeable.sum())
+        self.residents = True
+        """Whether servers of hosts that stay may be moved to make room."""
+
+    def find(self) -> Packing:
+        """What the goal asks for, as far as it is found; nothing where there is no optimiser or no time."""
+        goal = self.estate.goal
+        packing = self.at_least(min(goal.count, self.count)) if goal.count is not None else self.as_many_as_possible()
+        return packing or Packing(self.estate)
+
+    def as_many_as_possible(self) -> Packing | None:
+        """The most hosts freed, and among such the least moved. Null where no program proposes anything."""
+        fewest = self.relaxation.fewest_kept(seconds=self.pace.seconds_left())
+        if fewest is None:
+            return None
+        low, best = fewest - 1, self.attempt(fewest)
+        while best is not None and self.kept(best) - low > 1 and not self.pace.is_over():
+            middle = (low + self.kept(best)) // 2
+            packing = self.attempt(middle)
+            low = middle if packing is None or self.kept(packing) > middle else low
+            best = min((one for one in (best, packing) if one is not None), key=lambda one: (self.kept(one), self.bytes(one)))
+        return best
+
+    def at_least(self, freed: int) -> Packing | None:
+        """So many hosts freed, at the least bytes; fewer where that is not found. Never more."""
+        best: Packing | None = None
+        kept, step = self.count - freed, 1
+        while kept >= 0 and not self.pace.is_over():
+            packing = self.attempt(kept)
+            if packing is None:
+                break
+            best = packing if best is None else min((best, packing), key=lambda one: (max(0, freed - len(one.freed)), self.bytes(one)))
+            if len(packing.freed) >= freed or kept == 0:
+                break
+            kept, step = max(0, kept - step), step * 2
+        while best is not None and len(best.freed) > freed:
+            best.take_back(max(best.freed, key=lambda host: (self.relaxation.bytes_leaving[host], -host)))
+        return best
+
+    def attempt(self, kept: int) -> Packing | None:
+        """Pack what is proposed for so many kept hosts; those for whose servers there is no room are taken back, so that there may be
+        more.
+        """
+        proposal = self.relaxation.propose(kept, residents=False, seconds=self.pace.seconds_left())
+        proposal = proposal or self.relaxation.propose(kept, seconds=self.pace.seconds_left())
+        if proposal is None:
+            return None
+        hosts = np.flatnonzero(self.freeable)
+        ranks = np.lexsort((hosts, -proposal.kept[hosts].round(6)))
+        packing = Packing(self.estate)
+        leaving = [server for host in np.sort(hosts[ranks[kept:]]).tolist() for server in packing.release(host)]
+        homeless = packing.place(leaving, Shares(quota=proposal.quota, sort_of=self.relaxation.sort_of))
+        self.settle(packing, homeless)
+        return packing
+
+    def settle(self, packing: Packing, homeless: list[int]) -> None:
+        random = Random(self.seed)  # noqa: S311 the same choices each time, not secret ones
+        while True:
+            homeless = [server for server in homeless if not packing.make_room(server)]
+            homeless = repack(packing, homeless, random, self.pace, residents=False)
+            if self.residents:
+                homeless = repack(packing, homeless, random, self.pace, residents=True)
+            if not homeless:
+                break
+            packing.take_back(best_to_take_back(packing, homeless))
+            homeless = packing.place(server for server in homeless if packing.at[server] == NOWHERE)
+        send_home(packing)
+        while eaten := packing.spare_eaten():
+            columns = [self.estate.resources.index(name) for name in eaten]
+            packing.take_back(max(packing.freed, key=lambda host: (self.estate.room[host, columns].sum(), -host)))
+
+    def kept(self, packing: Packing) -> int:
+        return self.count - len(packing.freed)
+
+    def bytes(self, packing: Packing) -> int:
+        moved = np.array(packing.at) != self.estate.home
+        return int(self.estate.bytes[moved & ~self.estate.is_shelved].sum())
+
+
+def best_to_take_back(packing: Packing, homeless: list[int]) -> int:
+    """The freed host on which most of them would find room beside its own servers."""
+    estate = packing.estate
+    hosts = np.array(sorted(packing.freed))
+    room = estate.room[hosts] - estate.held()[hosts]
+    takes = estate.takes[hosts]
+    count = np.zeros(len(hosts))
+    for server in homeless:
+        number = estate.class_of[server]
+        demand = estate.demand[number]
+        own = estate.home[server] == hosts
+        fits = takes & estate.fits_kind[number][estate.kind_of[hosts]] & ((room >= demand) | (demand == 0)).all(axis=1) & ~own
+        room[fits] -= demand
+        count += fits | own
+    return int(hosts[np.lexsort((hosts, -count))[0]])
