@@ -39,6 +39,7 @@ def apply_until_done(url: str, plan: Plan, performers: str, argument: str, scrat
     seen.touch()
     # What is compiled once is there for the next process, whatever the environment says of that.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPATH"] = str(HERE.parent)
     for _ in range(most):
         process = subprocess.run(
             [sys.executable, str(HERE / "applying.py"), url, str(plan_file), str(seen), performers, argument, only, "1"],

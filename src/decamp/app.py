@@ -125,9 +125,11 @@ def plan_undo(place: Place, run: str, *, move_back: bool = False, report: Report
     """The plan that takes back what a run made; with `move_back`, servers that were migrated return to hosts that are still there."""
     run = _over(place, run, "undone")
     with place.runs() as runs:
-        plan, entries, followed_by = runs.plan(run), _entries(runs), _followed_by(runs, run)
+        plan, entries, links = runs.plan(run), _entries(runs), runs.chain(run).links
     old = survey(place, "old", project=None, report=report) if isinstance(plan.goal, VacateGoal) else None
     policy = place.settings.the_policy
+    later = links[[link.report.id for link in links].index(run) + 1 :]
+    followed_by = tuple((link.report.id, link.plan) for link in later)
     made = undo(plan, entries, run, followed_by=followed_by, old=old, policy=policy, move_back=move_back)
     return _proved(made, {"old": old} if old else {}, policy)
 
@@ -253,16 +255,6 @@ def _over(place: Place, run: str, verb: str) -> str:
         with place.engine() as engine:
             engine.settle(run)
     return run
-
-
-def _followed_by(runs: Runs, run: str) -> tuple[tuple[str, Plan], ...]:
-    """The runs that took up the rest of this one, one after the other, with their plans."""
-    following = {summary.goal["follows"]: summary.id for summary in runs.all() if summary.goal.get("follows")}
-    found: list[tuple[str, Plan]] = []
-    while run in following:
-        run = following.pop(run)
-        found.append((run, runs.plan(run)))
-    return tuple(found)
 
 
 def _ledger(place: Place) -> tuple[Entry, ...]:

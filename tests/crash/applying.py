@@ -1,6 +1,7 @@
-"""A process that applies a plan, or goes on with its run, and may die at any moment.
+"""A process that applies a plan, or goes on with its run and with what follows it, and may die at any moment.
 
-applying.py URL PLAN SEEN MODULE:FUNCTION ARGUMENT ONLY CONCURRENCY, where ONLY is a pattern of the boundaries to die at.
+applying.py URL PLAN SEEN MODULE:FUNCTION ARGUMENT ONLY CONCURRENCY, where ONLY is a pattern of the boundaries to die at. What follows a run
+says the module's function `following`, if it has one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-from crashing import Crasher, crashing
+from crashing import Crasher, crash_between_runs, crashing
 
 from decamp.files import read_plan
 from decamp.model.errors import Error
@@ -20,10 +21,14 @@ from decamp.run.engine import Engine
 def main(url: str, plan_file: str, seen: str, performers: str, argument: str, only: str, concurrency: str) -> int:
     """The exit code of the report; 9 where Decamp gave an error, which is printed."""
     crash = Crasher(Path(seen), re.compile(only))
-    module, _, function = performers.partition(":")
+    name, _, function = performers.partition(":")
+    module = importlib.import_module(name)
+    follow = module.following(Path(argument), crash) if hasattr(module, "following") else None
+    crash_between_runs(crash)
     plan = read_plan(Path(plan_file))
     try:
-        with Engine(url, crashing(getattr(importlib.import_module(module), function)(Path(argument), crash), crash)) as engine:
+        acting = crashing(getattr(module, function)(Path(argument), crash), crash)
+        with Engine(url, acting, follow=follow) as engine:
             mine = [summary.id for summary in engine.runs.all() if summary.plan == plan.id]
             run = engine.resume(mine[0]) if mine else engine.begin(plan, int(concurrency))
             report = engine.wait(run)

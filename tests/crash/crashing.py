@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from decamp.model.effects import Attempt, Outcome, Performer
 from decamp.model.plan import Action, Verb
+from decamp.run import chains
 
 Result = TypeVar("Result")
 
@@ -64,3 +65,17 @@ class Crashing:
 
 def crashing(performers: Mapping[Verb, Performer], crash: Crasher) -> Mapping[Verb, Any]:
     return {verb: Crashing(performer, crash) for verb, performer in performers.items()}
+
+
+def crash_between_runs(crash: Crasher) -> None:
+    """Also around what is written between two runs: there is no performer there."""
+    for name in ("take_up", "conclude", "drain"):
+        write = getattr(chains, name)
+
+        def around(*args: Any, write: Callable[..., Any] = write, name: str = name, **kwargs: Any) -> Any:
+            crash(f"before {name} {args[1]}")
+            result = write(*args, **kwargs)
+            crash(f"after {name} {args[1]}")
+            return result
+
+        setattr(chains, name, around)

@@ -8,19 +8,31 @@ from typing import Any
 from decamp import app
 from decamp.cli.base import Lister
 from decamp.cli.words import duration, seconds_between
-from decamp.model.run import RunSummary
+from decamp.model.run import ActionState, RunSummary
 
 COLUMNS = ("Run", "Goal", "State", "Began", "Took", "Actions", "Then")
 
 
 class Runs(Lister):
-    """List runs, newest first"""
+    """List runs, newest first; those that follow each other as one"""
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
-        return COLUMNS, [_row(run) for run in app.list_runs(self.place)]
+        chains: dict[str, list[RunSummary]] = {}
+        for run in app.list_runs(self.place):
+            chains.setdefault(run.chain, []).append(run)
+        return COLUMNS, [_row(sorted(runs, key=lambda run: run.began_at)) for runs in chains.values()]
 
 
-def _row(run: RunSummary) -> tuple[Any, ...]:
-    counts = ", ".join(f"{number} {state}" for state, number in run.actions.items())
-    then = f"undone by {run.undone_by}" if run.undone_by else f"confirmed by {run.confirmed_by}" if run.confirmed_by else ""
-    return run.id, run.goal["verb"], run.state.value, run.began_at, duration(seconds_between(run.began_at, run.ended_at)), counts, then
+def _row(runs: list[RunSummary]) -> tuple[Any, ...]:
+    """What is done counts in all of them, what is not in the last only: it took up what the others left."""
+    first, last = runs[0], runs[-1]
+    done = sum(run.actions.get(ActionState.DONE, 0) for run in runs)
+    actions = ({ActionState.DONE: done} if done else {}) | {
+        state: number for state, number in last.actions.items() if state != ActionState.DONE
+    }
+    counts = ", ".join(f"{number} {state}" for state, number in actions.items())
+    then = [f"followed by {', '.join(run.id for run in runs[1:])}"] if runs[1:] else []
+    then += [f"undone by {first.undone_by}"] if first.undone_by else []
+    then += [f"confirmed by {first.confirmed_by}"] if first.confirmed_by else []
+    took = duration(seconds_between(first.began_at, last.ended_at))
+    return first.id, first.goal["verb"], last.whole.value, first.began_at, took, counts, "; ".join(then)

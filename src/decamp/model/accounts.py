@@ -56,7 +56,7 @@ def host_accounts(chain: Chain) -> tuple[HostAccount, ...]:
     }
     disabled: frozenset[str] = frozenset()
     for link in chain.links:
-        disabled = (disabled | link.done(Verb.DISABLE_SERVICE)) - link.done(Verb.ENABLE_SERVICE)
+        disabled = (disabled | link.tried(Verb.DISABLE_SERVICE)) - link.done(Verb.ENABLE_SERVICE)
 
     def account(host: str) -> HostAccount:
         if host in freed_by:

@@ -28,6 +28,10 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
         """Ids of the targets of actions with this verb that are done."""
         return frozenset(one.target.id for one in self.report.actions if one.verb is verb and one.state is ActionState.DONE)
 
+    def tried(self, verb: Verb) -> frozenset[str]:
+        """The same of those that were begun: they may have had an effect."""
+        return frozenset(one.target.id for one in self.report.actions if one.verb is verb and one.attempts)
+
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
     links: tuple[Link, ...]

@@ -77,9 +77,9 @@ def goal_of(chain: Chain, rest: Rest) -> VacateGoal:
 def plan_release(chain: Chain) -> Plan:
     """Give back what was cordoned and is not freed; without actions where there is nothing. A host whose nova-compute is stopped stays so.
 
-    What was disabled before the first run the performer leaves as it was.
+    What an operator disabled the performer leaves so.
     """
-    cordoned = frozenset(host for link in chain.fresh for host in link.done(Verb.DISABLE_SERVICE))
+    cordoned = frozenset(host for link in chain.fresh for host in link.tried(Verb.DISABLE_SERVICE))
     stopped = frozenset(host for link in chain.fresh for host in link.done(Verb.STOP_COMPUTE))
     kept = sorted(cordoned - stopped - chain.freed)
     return Plan(

@@ -35,7 +35,8 @@ def link(number: int, hosts: dict[str, Verb | None], **failed: object) -> Link:
             how = {}
             if verb is broken:
                 state, how = ActionState.FAILED, {"error": "no", "error_kind": "failed", "ended_at": NOW.isoformat(), **failed}
-            reports.append(ActionReport(id=action.id, verb=verb, target=action.target, state=state, **how))
+            attempts = 0 if state is ActionState.SKIPPED else 1
+            reports.append(ActionReport(id=action.id, verb=verb, target=action.target, state=state, attempts=attempts, **how))
             if state is ActionState.FAILED:
                 state = ActionState.SKIPPED
             actions.append(action)
@@ -131,5 +132,8 @@ def as_dict(report: RunReport) -> dict:
 def test_what_was_cordoned_and_is_not_free_is_given_back_but_for_what_is_stopped() -> None:
     chain = Chain(links=(link(1, {"h1": Verb.LIVE_MIGRATE, "h2": None, "h3": Verb.DELETE_SERVICE, "h4": Verb.DISABLE_SERVICE}),))
     release = plan_release(chain)
-    assert [(action.verb, action.target.id) for action in release.actions] == [(Verb.ENABLE_SERVICE, "h1")]
+    assert [(action.verb, action.target.id) for action in release.actions] == [
+        (Verb.ENABLE_SERVICE, "h1"),
+        (Verb.ENABLE_SERVICE, "h4"),
+    ], "a cordon that found new servers stands, though it failed"
     assert Link(plan=release, report=chain.last).releases
