@@ -38,22 +38,13 @@ def survey(place: Place, word: str, *, project: str | None, report: Report) -> S
     return surveying.survey_cloud(cloud, project=surveying.find_project(cloud, project), report=report)
 
 
-def plan_move(
-    place: Place,
-    *,
-    project: str | None,
-    servers: tuple[str, ...],
-    manner: str,
-    old: Survey | None,
-    new: Survey | None,
-    report: Report,
-) -> Plan:
-    old = old or survey(place, "old", project=project, report=report)
+def plan_move(place: Place, goal: MoveGoal, *, old: Survey | None, new: Survey | None, report: Report) -> Plan:
+    """A goal with an empty project means the one of the credentials."""
+    old = old or survey(place, "old", project=goal.project or None, report=report)
     new = new or survey(place, "new", project=None, report=report)
-    project = project or old.project
-    if project is None:
+    goal = msgspec.structs.replace(goal, project=goal.project or old.project or "")
+    if not goal.project:
         raise BadInput(f"{old.cloud}: these credentials see every project: say which with --project")
-    goal = MoveGoal(project=project, servers=servers, manner=manner)
     mapping = place.settings.the_mapping
     plan = move(
         old,

@@ -38,18 +38,18 @@ def plan_move(
     made_from: dict[str, str],
     ledger: tuple[Entry, ...] = (),
 ) -> Plan:
-    """The plan to move a project, or the chosen servers of it with all that they need. `ledger`: what earlier runs have made.
+    """The plan to move a project, or the chosen applications of it with all that they need. `ledger`: what earlier runs have made.
 
-    Raises BadInput for a project, server, manner or mapping that is not there, or names several things.
+    Raises BadInput for a project, application, manner or mapping that is not there, or names several things.
     """
     if old.cloud == new.cloud:
         raise BadInput(f"Cloud {old.cloud} was given both as the old and as the new one.")
     project = find_project(old, goal.project)
-    servers = find_servers(old, project, goal.servers)
+    servers = find_servers(old, project, goal)
     match = match_of(old, new, mapping, project, ledger)
     seen = as_seen(match)
     asked = ask(seen, [seen[server.ref] for server in servers if not moved_earlier(match, server)], goal.manner)
-    roots = [server.ref for server in servers] if goal.servers else _all_of(project, asked)
+    roots = _all_of(project, asked) if goal.is_whole_project else [server.ref for server in servers]
     reach = closure(asked.resources, roots, lambda resource: _is_carried(match, resource))
     decided = _decide_all(match, asked, reach)
     kept = _still_wanted(match, asked, reach, decided, roots)
