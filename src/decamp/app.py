@@ -16,6 +16,8 @@ from decamp.model.plan import ExpandGoal, MoveGoal, Plan, VacateGoal, Verb
 from decamp.model.policy import Policy
 from decamp.model.run import ActionReport, RunReport, RunState, RunSummary
 from decamp.model.survey import Survey
+from decamp.planning.assess import Assessment
+from decamp.planning.assess import assess as assessed
 from decamp.planning.confirm import plan_confirm as confirm
 from decamp.planning.expand import plan_expand as expand
 from decamp.planning.move import plan_move as move
@@ -55,6 +57,16 @@ def plan_move(place: Place, goal: MoveGoal, *, old: Survey | None, new: Survey |
         ledger=_ledger(place),
     )
     return _proved(plan, {"old": old, "new": new})
+
+
+def assess(
+    place: Place, *, project: str | None, bytes_a_second: float, old: Survey | None, new: Survey | None, report: Report
+) -> Assessment:
+    """Of `project`, or of every project that the credentials see."""
+    old = old or survey(place, "old", project=project, report=report)
+    new = new or survey(place, "new", project=None, report=report)
+    mapping = place.settings.the_mapping
+    return assessed(old, new, mapping, project=project or old.project, ledger=_ledger(place), bytes_a_second=bytes_a_second)
 
 
 def plan_vacate(place: Place, goal: VacateGoal, *, old: Survey | None, report: Report) -> Plan:

@@ -158,7 +158,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MoveGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="verb", tag="move"):
-    """What moves: the servers and applications named here with all that they need; where nothing is named, all of the project's resources."""
+    """What moves: the servers and applications that are named, with all that they need; nothing named: all of the project's resources."""
 
     project: str
     servers: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ from decamp.model.survey import Resource, Survey
 from decamp.planning import fields
 from decamp.planning.carrying import hindrances
 from decamp.planning.decisions import Adopt, Create, Decision, Refuse, decide, surplus_rules
-from decamp.planning.manners import COPY, Asked, ask
+from decamp.planning.manners import COPY, Asked, ask, carried_bytes
 from decamp.planning.matching import Match, as_seen, is_foreign, mapped, match_of, moved_earlier
 from decamp.planning.ordering import reduced, topological
 from decamp.planning.selection import Closure, closure, find_project, find_servers
@@ -284,10 +284,5 @@ def _completing(draft: _Draft) -> dict[Ref, set[Key]]:
 def _forecast(asked: Asked, decided: Mapping[Ref, Decision], kept: Iterable[Ref]) -> Forecast:
     """Bytes are the most that is carried: images as they are stored, disks at their full size. Times are not foretold."""
     made = [asked.resources[ref] for ref in kept if isinstance(decided[ref], Create)]
-    carried = 0
-    for resource in made:
-        if resource.kind in ("image", "server_snapshot"):
-            carried += int(fields.field(resource, "size") or 0)
-        elif resource.kind == "volume" and asked.manners[resource.ref] == COPY:
-            carried += int(fields.field(resource, "size_gib") or 0) << 30
+    carried = sum(carried_bytes(resource, asked.manners.get(resource.ref)) for resource in made)
     return Forecast(servers=sum(resource.kind == "server" for resource in made), bytes=carried)
