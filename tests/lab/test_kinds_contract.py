@@ -57,7 +57,7 @@ def resource(here: Ground, mode: str, case: Case, made: dict[tuple[str, str], Re
 
 def without_stack(resource: Resource) -> Resource:
     """Which Heat stack owns a server is told by listing all stacks: `export` asks that, `read` of one server does not."""
-    info = {name: value for name, value in resource.info.items() if name != "stack"}
+    info = {name: value for name, value in resource.info.items() if name not in ("stack", "stack_id")}
     if "unreadable" in info:
         info["unreadable"] = [name for name in info["unreadable"] if name != "stack"]
     return msgspec.structs.replace(resource, info=info)

@@ -162,10 +162,21 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MoveGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="verb", tag="move"):
+    """What moves: the servers and applications that are named, with all that they need; nothing named: all of the project's resources."""
+
     project: str
     servers: tuple[str, ...] = ()
-    """Empty: all of the project's resources."""
+    stacks: tuple[str, ...] = ()
+    """Heat stacks, with the servers that they own."""
+    tags: tuple[str, ...] = ()
+    """Of each, the servers that have it."""
+    groups: tuple[str, ...] = ()
+    """Server groups, with the servers in them."""
     manner: str = "recreate"
+
+    @property
+    def is_whole_project(self) -> bool:
+        return not (self.servers or self.stacks or self.tags or self.groups)
 
 
 MANNERS = ("recreate", "snapshot")

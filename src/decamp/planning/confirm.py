@@ -49,7 +49,7 @@ def plan_confirm(plan: Plan, entries: tuple[Entry, ...], run: str) -> Plan:
         serving = {*fields.ports(server), *(disk.volume for disk in fields.disks(server))}
         removed |= {ref: resource for ref, resource in proved.items() if ref in serving and ref.kind in WITH_THEIR_SERVER}
     refusals = _unproved(plan, own, removed)
-    if not plan.goal.servers and not refusals and all(refusal.ref.kind in HARMLESS for refusal in plan.refusals):
+    if plan.goal.is_whole_project and not refusals and all(refusal.ref.kind in HARMLESS for refusal in plan.refusals):
         removed |= {ref: resource for ref, resource in proved.items() if _goes_with_the_project(resource, proved)}
     if not removed:
         raise Refused(f"Run {run} has nothing to confirm: no server of it is copied, proved, and locked in the old cloud.")

@@ -74,6 +74,14 @@ def ports(server: Resource) -> tuple[Ref, ...]:
     return tuple(need for need in server.needs if need.kind == "port")
 
 
+def tags(server: Resource) -> tuple[str, ...]:
+    return tuple(str(tag) for tag in _items(field(server, "tags")))
+
+
+def server_group(server: Resource) -> Ref | None:
+    return as_ref(field(server, "server_group"))
+
+
 def status(server: Resource) -> str:
     return str(field(server, "status") or "").upper()
 

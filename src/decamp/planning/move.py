@@ -21,7 +21,7 @@ from decamp.model.survey import Resource, Survey
 from decamp.planning import fields
 from decamp.planning.carrying import hindrances
 from decamp.planning.decisions import Adopt, Create, Decision, Refuse, decide, surplus_rules
-from decamp.planning.manners import COPY, Asked, ask
+from decamp.planning.manners import COPY, Asked, ask, carried_bytes
 from decamp.planning.matching import Match, as_seen, is_foreign, mapped, match_of, moved_earlier
 from decamp.planning.ordering import reduced, topological
 from decamp.planning.selection import Closure, closure, find_project, find_servers
@@ -38,18 +38,18 @@ def plan_move(
     made_from: dict[str, str],
     ledger: tuple[Entry, ...] = (),
 ) -> Plan:
-    """The plan to move a project, or the chosen servers of it with all that they need. `ledger`: what earlier runs have made.
+    """The plan to move a project, or the chosen applications of it with all that they need. `ledger`: what earlier runs have made.
 
-    Raises BadInput for a project, server, manner or mapping that is not there, or names several things.
+    Raises BadInput for a project, application, manner or mapping that is not there, or names several things.
     """
     if old.cloud == new.cloud:
         raise BadInput(f"Cloud {old.cloud} was given both as the old and as the new one.")
     project = find_project(old, goal.project)
-    servers = find_servers(old, project, goal.servers)
+    servers = find_servers(old, project, goal)
     match = match_of(old, new, mapping, project, ledger)
     seen = as_seen(match)
     asked = ask(seen, [seen[server.ref] for server in servers if not moved_earlier(match, server)], goal.manner)
-    roots = [server.ref for server in servers] if goal.servers else _all_of(project, asked)
+    roots = _all_of(project, asked) if goal.is_whole_project else [server.ref for server in servers]
     reach = closure(asked.resources, roots, lambda resource: _is_carried(match, resource))
     decided = _decide_all(match, asked, reach)
     kept = _still_wanted(match, asked, reach, decided, roots)
@@ -284,10 +284,5 @@ def _completing(draft: _Draft) -> dict[Ref, set[Key]]:
 def _forecast(asked: Asked, decided: Mapping[Ref, Decision], kept: Iterable[Ref]) -> Forecast:
     """Bytes are the most that is carried: images as they are stored, disks at their full size. Times are not foretold."""
     made = [asked.resources[ref] for ref in kept if isinstance(decided[ref], Create)]
-    carried = 0
-    for resource in made:
-        if resource.kind in ("image", "server_snapshot"):
-            carried += int(fields.field(resource, "size") or 0)
-        elif resource.kind == "volume" and asked.manners[resource.ref] == COPY:
-            carried += int(fields.field(resource, "size_gib") or 0) << 30
+    carried = sum(carried_bytes(resource, asked.manners.get(resource.ref)) for resource in made)
     return Forecast(servers=sum(resource.kind == "server" for resource in made), bytes=carried)

@@ -45,8 +45,8 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     """Server id -> its ports."""
     bootable: frozenset[str]
     """Ids of volumes that one can boot from."""
-    stacks: Mapping[str, str] | None
-    """Server id -> name of the Heat stack that owns it; null where nobody can tell."""
+    stacks: Mapping[str, stacks.Owner] | None
+    """Server id -> the Heat stack that owns it; null where nobody can tell."""
 
 
 def export(cloud: Cloud, project: str | None) -> Iterable[Resource]:
@@ -102,6 +102,7 @@ def told(server: Json, attached: Iterable[Json], around: Around, key: list[str] 
     volumes, guessed = volumes_of(list(attached), None if image else root_device, around.bootable, image_booted=image is not None)
     flavor_ref, flavor_told = _flavor(server["flavor"], around.flavors)
     group = around.groups.get(server["id"]) or None
+    owner = (around.stacks or {}).get(server["id"])
     ports = [["port", port] for port in nic_order(server["addresses"], around.ports.get(server["id"], []))]
     spec: dict[str, Any] = {
         "name": server["name"],
@@ -132,7 +133,8 @@ def told(server: Json, attached: Iterable[Json], around: Around, key: list[str] 
         "host": server.get(EXTENDED + "host"),
         "user": server["user_id"],
         "created_at": server["created"],
-        "stack": (around.stacks or {}).get(server["id"]),
+        "stack": owner.name if owner else None,
+        "stack_id": owner.id if owner else None,
         "flavor": flavor_told,
         "unreadable": [],
         "not_carried": [],

@@ -11,6 +11,7 @@ import pytest
 from decamp.model.survey import Resource
 from decamp.resources import flavor
 from decamp.resources.server_reading import Around, nic_order, told, volumes_of
+from decamp.resources.stacks import Owner
 
 FLAVOR = flavor.told({"id": "f1", "name": "small", "vcpus": 1, "ram": 512, "disk": 1, "swap": 0, "rxtx_factor": 1}, {"hw:x": "y"}, ())
 
@@ -49,7 +50,11 @@ PORTS = [
 
 def told_of(**changes: Any) -> Resource:
     around = Around(
-        flavors=(FLAVOR,), groups={"s1": "g1"}, ports={"s1": PORTS}, bootable=frozenset({"v-boot", "v-also"}), stacks={"s2": "shop"}
+        flavors=(FLAVOR,),
+        groups={"s1": "g1"},
+        ports={"s1": PORTS},
+        bootable=frozenset({"v-boot", "v-also"}),
+        stacks={"s2": Owner(id="st1", name="shop")},
     )
     return told({**NOVA, **changes}, changes.pop("attached", ()), around, ["keypair", "k"])
 
@@ -158,4 +163,4 @@ def test_a_lock_is_said_to_stay_behind():
 
 def test_the_stack_that_owns_it_is_told():
     assert told_of().info["stack"] is None
-    assert told_of(id="s2").info["stack"] == "shop"
+    assert (told_of(id="s2").info["stack"], told_of(id="s2").info["stack_id"]) == ("shop", "st1")
