@@ -38,7 +38,7 @@ class LockedServers(enum.StrEnum):
     MIGRATE = "migrate"
 
 
-class KeptStopped(enum.StrEnum):
+class StoppedServers(enum.StrEnum):
     """What `--keep-stopped` does with a stopped server on a host that is to become free."""
 
     REFUSE = "refuse"
@@ -53,7 +53,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     never_touch_hosts: tuple[str, ...] = ()
     never_move_servers: tuple[str, ...] = ()
     locked_servers: LockedServers = LockedServers.REFUSE
-    kept_stopped: KeptStopped = KeptStopped.REFUSE
+    stopped_servers: StoppedServers = StoppedServers.REFUSE
     on_stall: OnStall = OnStall.WAIT
     on_cancel: OnCancel = OnCancel.FINISH
     stall_seconds: float = 600

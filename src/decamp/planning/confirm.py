@@ -14,7 +14,7 @@ from decamp.model.plan import Action, ConfirmGoal, MoveGoal, Plan, Reason, Refus
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.planning import fields
-from decamp.planning.ordering import Draft, ordered
+from decamp.planning.drafts import Draft, ordered
 from decamp.planning.undo import made_of, removal
 
 WITH_THEIR_SERVER = ("volume", "port")

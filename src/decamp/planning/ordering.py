@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-import msgspec
-
 from decamp.model.errors import Bug
-from decamp.model.plan import Action
 
 Node = TypeVar("Node")
-
-Draft = tuple[Action, set[str]]
-"""An action, and the ids of all that it comes after. Ids that are no action's are passed over."""
 
 
 def topological(after: Mapping[Node, Iterable[Node]], rank: Callable[[Node], Any]) -> list[Node]:
@@ -69,12 +63,3 @@ def ancestors(after: Mapping[Node, Iterable[Node]]) -> dict[Node, frozenset[Node
         direct = [other for other in others if other in after]
         found[node] = frozenset(direct).union(*(found[other] for other in direct))
     return found
-
-
-def ordered(drafts: Collection[Draft]) -> tuple[Action, ...]:
-    """The actions in a feasible order, by target and verb where there is a choice, each with its shortest `after`."""
-    actions = {action.id: action for action, _ in drafts}
-    after = {action.id: earlier for action, earlier in drafts}
-    order = topological(after, rank=lambda one: (actions[one].target.kind, actions[one].target.id, actions[one].verb))
-    direct = reduced(order, after)
-    return tuple(msgspec.structs.replace(actions[one], after=direct[one]) for one in order)

@@ -14,7 +14,8 @@ from decamp.model.policy import Policy
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource, Survey
 from decamp.planning import fields
-from decamp.planning.ordering import Draft, ancestors, ordered
+from decamp.planning.drafts import Draft, ordered
+from decamp.planning.ordering import ancestors
 from decamp.planning.undo_vacate import Stage, undo_vacate
 
 

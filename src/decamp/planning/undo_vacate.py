@@ -15,7 +15,8 @@ from decamp.model.refs import Ref
 from decamp.model.survey import Host, Server, Survey
 from decamp.planning.constraints import locks, pinned
 from decamp.planning.constraints.scene import is_migration
-from decamp.planning.ordering import Draft, ancestors, ordered
+from decamp.planning.drafts import Draft, ordered
+from decamp.planning.ordering import ancestors
 from decamp.planning.replay import replay
 
 SHELVED = frozenset({"SHELVED", "SHELVED_OFFLOADED"})

@@ -79,8 +79,8 @@ def plan_vacate(old: Survey, policy: Policy, *, goal: VacateGoal, made_from: dic
 
 def obstacle(packing: Packing, server: Server) -> tuple[Reason, str] | None:
     """Why the server stays where it is, whatever room there is elsewhere; null: nothing is known against moving it."""
-    if server.pinned is not None:
-        reason = Reason(server.pinned)
+    if (why := packing.policy.pins(server)) is not None:
+        reason = Reason(why)
         return reason, HELP[reason]
     if server.id in packing.policy.never_move_servers:
         return Reason.POLICY, HELP[Reason.POLICY]
