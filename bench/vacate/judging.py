@@ -19,7 +19,7 @@ from decamp.planning.outlook import fewest_bytes
 from decamp.planning.pace import Pace
 from decamp.planning.relaxation import Relaxation
 from decamp.planning.steps import bytes_to_move, lines_of
-from decamp.planning.timetable import Bound, Job, Timetable, lower_bound
+from decamp.planning.timetable import Bound, Job, lower_bound, timetable
 from decamp.planning.vacate import may_be_freed
 
 AT_A_TIME = 2
@@ -72,7 +72,7 @@ def makespan(old: Survey, moves: Sequence[Move]) -> tuple[float, Bound]:
         jobs.append(Job(bytes=bytes_to_move(servers[server]), source=numbers[source], target=numbers[target], after=after))
     lines = lines_of(old.hosts)
     bound = lower_bound(lines, jobs)
-    return Timetable(lines, jobs, bound).seconds, bound
+    return timetable(lines, jobs, bound).seconds, bound
 
 
 def as_plan(old: Survey, moves: Sequence[Move]) -> Plan:

@@ -18,7 +18,7 @@ from decamp.model.refs import Ref
 from decamp.model.survey import Host, Server, Survey
 from decamp.planning.constraints import groups, locks, pinned
 from decamp.planning.ordering import reduced
-from decamp.planning.timetable import Emptied, Job, Line, Started, Timetable, lower_bound
+from decamp.planning.timetable import Emptied, Job, Line, Started, lower_bound, timetable
 from decamp.planning.waiting import Move, Waiting, waiting
 
 ASSUMED_NIC_MBPS = 10_000
@@ -58,7 +58,7 @@ def steps(old: Survey, policy: Policy, freed: Sequence[str], targets: Mapping[st
     apart = {group.id for group in old.groups if group.policy == groups.ANTI_AFFINITY}
     lines, jobs = lines_of(old.hosts), _jobs(old.hosts, found, apart)
     bound = lower_bound(lines, jobs)
-    table = Timetable(lines, jobs, bound)
+    table = timetable(lines, jobs, bound)
     actions = _Actions(old, freed, found, apart)
     actions.add_all(table.events, [line.name for line in lines])
     return Steps(

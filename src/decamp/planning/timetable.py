@@ -12,9 +12,12 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-URGENT = 0.85
-"""A move is urgent when what is left of its hosts' or its group's work would end after this share of the lower bound. What is measured in
-bench/vacate falls with a smaller share (makespan) and rises with a larger one (hosts that are free early)."""
+URGENT = (0.85, 0.6, 0.4)
+"""A move is urgent when what is left of its hosts' or its group's work would end after this share of the lower bound. A larger share frees
+hosts earlier, a smaller one leaves more room to end in time (`bench/vacate`: the order alone)."""
+
+CLOSE = 1.02
+"""A timetable within this of the lower bound is good enough to try no smaller share."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,21 +102,31 @@ def _larger(best: Bound, seconds: float, proof: str) -> Bound:
     return Bound(seconds=seconds, proof=proof) if seconds > best.seconds else best
 
 
+def timetable(lines: Sequence[Line], jobs: Sequence[Job], bound: Bound) -> Timetable:
+    """The first that is close to the bound, with the largest share of moves left to free hosts early; where none is, the shortest."""
+    best = Timetable(lines, jobs, urgent_after=bound.seconds * URGENT[0])
+    for share in URGENT[1:]:
+        if best.seconds <= bound.seconds * CLOSE:
+            break
+        best = min(best, Timetable(lines, jobs, urgent_after=bound.seconds * share), key=lambda one: one.seconds)
+    return best
+
+
 class Timetable:
-    """The schedule, made as it is constructed.
+    """A schedule, made as it is constructed.
 
     Urgent moves begin first, those with the most work behind them before the others: they decide when all is done. Whatever is not urgent
     is ordered by what is left on its source, the least first, so that the hosts that are freed become free one after the other,
     and do not all wait for the end. A job that others wait for is always urgent.
     """
 
-    def __init__(self, lines: Sequence[Line], jobs: Sequence[Job], bound: Bound) -> None:
+    def __init__(self, lines: Sequence[Line], jobs: Sequence[Job], *, urgent_after: float) -> None:
         self.events: list[Started | Emptied] = []
         """In the order of their time."""
         self.seconds = 0.0
         """Until the last of them ends."""
         self._lines, self._jobs = lines, jobs
-        self._urgent_after = bound.seconds * URGENT
+        self._urgent_after = urgent_after
         self._alone = [least_seconds(lines, job) for job in jobs]
         self._pending: list[list[int]] = [[] for _ in lines]
         self._to_leave = [0] * len(lines)

@@ -14,7 +14,7 @@ from decamp.model.run import ActionState
 from decamp.model.survey import Group, Survey
 from decamp.planning.constraints import capacity
 from decamp.planning.steps import Steps, bytes_to_move, steps
-from decamp.planning.timetable import Job, Line, Started, Timetable, Traffic, least_seconds, lower_bound
+from decamp.planning.timetable import Job, Line, Started, Traffic, least_seconds, lower_bound, timetable
 from decamp.run.walking import Walk
 from small_clouds import broken, by_hand, host, moves, server, survey
 
@@ -194,7 +194,7 @@ hosts_of_jobs = st.lists(
 @given(hosts_of_jobs, jobs_of_hosts)
 def test_no_timetable_is_shorter_than_its_bound_or_longer_than_one_after_the_other(lines: list[Line], jobs: list[Job]):
     bound = lower_bound(lines, jobs)
-    table = Timetable(lines, jobs, bound)
+    table = timetable(lines, jobs, bound)
     assert bound.seconds <= table.seconds * (1 + 1e-9)
     shared = max((line.turns for line in lines), default=1)
     assert table.seconds <= shared * sum(least_seconds(lines, job) for job in jobs) * (1 + 1e-9)
