@@ -1,4 +1,4 @@
-"""Neutron's drivers for a network without agents: ports are bound at once and set ACTIVE, trunks and QoS are taken as they are asked for."""
+"""Neutron's drivers for a network without agents: ports are bound at once and set ACTIVE, trunks and QoS are taken as they are."""
 
 from neutron.services.trunk.drivers import base as trunk
 from neutron_lib import constants
@@ -46,6 +46,5 @@ class LabTrunkDriver(trunk.DriverBase):
 QOS_RULES = {
     qos_constants.RULE_TYPE_BANDWIDTH_LIMIT: {qos_constants.DIRECTION: {"type:values": constants.VALID_DIRECTIONS}},
     qos_constants.RULE_TYPE_DSCP_MARKING: {qos_constants.DSCP_MARK: {"type:values": constants.VALID_DSCP_MARKS}},
-    qos_constants.RULE_TYPE_MINIMUM_BANDWIDTH: {qos_constants.DIRECTION: {"type:values": constants.VALID_DIRECTIONS}},
 }
 """Rule type -> its parameters with their values: one without parameters counts as unknown."""
