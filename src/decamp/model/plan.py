@@ -20,7 +20,8 @@ class Verb(enum.StrEnum):
     """Make a copy of the target in the new cloud. args: resource (the Resource, mapped), manner."""
     ADOPT = "adopt"
     """Take an object of the new cloud for the target's copy. args: id, resource, and because: mapping, same_content, same_specs, exists
-    (each project has one from the beginning), credentials (they belong to this project), moved_earlier (another run made it)."""
+    (each project has one from the beginning), credentials (they belong to this project), moved_earlier (another run made it), named
+    (a project that something is shared with)."""
     STOP_SERVER = "stop_server"
     """Stop the old server, so that its disks are one point in time."""
     LOCK_SERVER = "lock_server"

@@ -92,7 +92,8 @@ def closure(resources: Mapping[Ref, Resource], roots: Iterable[Ref], carried: Ca
     """The roots, all that they need, and the members of what is found so: transitively.
 
     Members are what is of no use to its owner's users when it is left behind: the rules of a group, the subnets of a network,
-    the routers of a subnet, the floating IPs of a port. Only what is itself `carried` to the new cloud brings its members along.
+    the routers of a subnet, the floating IPs, forwardings and trunk of a port, whom a network is shared with. Only what is itself `carried`
+    to the new cloud brings its members along.
     """
     members = _members(resources.values())
     found: dict[Ref, Resource] = {}
@@ -127,8 +128,12 @@ def _members(resources: Iterable[Resource]) -> dict[Ref, list[Ref]]:
                 owners = [fields.network_of(resource)]
             case "router":
                 owners = [need for need in resource.needs if need.kind == "subnet"]
-            case "floating_ip":
+            case "floating_ip" | "trunk":
                 owners = [fields.as_ref(fields.field(resource, "port"))]
+            case "port_forwarding":
+                owners = [need for need in resource.needs if need.kind == "port"]
+            case "rbac_policy":
+                owners = [fields.as_ref(fields.field(resource, "object"))]
             case _:
                 owners = []
         for owner in owners:

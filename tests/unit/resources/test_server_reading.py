@@ -157,8 +157,10 @@ def test_the_zone_is_the_one_that_was_asked_for_not_the_one_it_is_in():
     assert told_of(**shown, pinned_availability_zone="az-1").spec["availability_zone"] == "az-1"
 
 
-def test_a_lock_is_said_to_stay_behind():
-    assert any("compliance" in sentence for sentence in told_of(locked=True, locked_reason="compliance").info["not_carried"])
+def test_a_lock_is_asked_for_and_no_part_of_the_fingerprint():
+    locked = told_of(locked=True, locked_reason="compliance")
+    assert (locked.spec["locked"], locked.spec["locked_reason"]) == (True, "compliance")
+    assert locked.fingerprint == told_of().fingerprint
 
 
 def test_the_stack_that_owns_it_is_told():
