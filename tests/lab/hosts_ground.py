@@ -67,11 +67,12 @@ class Ground:
         return tuple(one.host for one in read_services(self.old) if one.state == "up" and one.status == "enabled")[:2]  # pyright: ignore
 
     @contextmanager
-    def server_on(self, host: str, *, stopped: bool = False) -> Iterator[Ref]:
+    def server_on(self, host: str, *, stopped: bool = False, group: str | None = None) -> Iterator[Ref]:
         compute = self.old.connection.compute
         flavor = compute.find_flavor(FLAVOR, ignore_missing=False)
         body = {"name": "hosts-test", "imageRef": self.image, "flavorRef": flavor.id, "networks": "none", "host": host}
-        answer = compute.post("/servers", json={"server": body})
+        hints = {"os:scheduler_hints": {"group": group}} if group else {}
+        answer = compute.post("/servers", json={"server": body, **hints})
         assert answer.status_code == 202, answer.text
         server = answer.json()["server"]["id"]
         try:

@@ -251,6 +251,35 @@ def test_a_host_that_nova_does_not_take_for_a_target_is_to_be_avoided(ground: Gr
         assert "could not be found" in text
 
 
+def test_trap_36_a_migration_under_way_holds_both_hosts(ground: Ground) -> None:
+    with trial(ground, at_source={Fault.LIVE_MIGRATION_SLOW: 20}) as one:
+        held: list[set[str]] = []
+
+        def look() -> None:
+            providers = (placement.by_name(ground.old, host) or "" for host in (one.source, one.target))
+            held.extend(set(placement.held(ground.old, provider) or {}) for provider in providers)
+
+        with meanwhile(one, look):
+            one.migrate()
+        assert one.record["uuid"] in held[0]
+        assert one.server.id in held[1]
+
+
+def test_trap_37_nova_keeps_members_of_an_anti_affinity_group_apart_as_the_checker_does(ground: Ground) -> None:
+    compute = ground.old.connection.compute
+    body = {"server_group": {"name": "hosts-test", "policy": "anti-affinity"}}
+    group = compute.post("/os-server-groups", json=body).json()["server_group"]["id"]
+    source, target = ground.two_hosts()
+    try:
+        with ground.server_on(source, group=group) as server, ground.server_on(target, group=group):
+            one = Trial(ground, server, source, target)
+            setback, _ = one.fails()
+            assert (setback.failure, setback.host) == (Failure.NO_VALID_HOST, target)
+            assert one.now == (source, "ACTIVE", None)
+    finally:
+        compute.delete(f"/os-server-groups/{group}")
+
+
 def test_a_server_that_is_not_what_it_was_is_planned_again(ground: Ground) -> None:
     with trial(ground, stopped=True) as one:
         with pytest.raises(Changed, match="is SHUTOFF on") as caught:

@@ -15,7 +15,7 @@ from decamp.hosts.cold_migration import AIMED
 from decamp.hosts.migrations import ABORTABLE
 from decamp.hosts.reading import list_servers, nodes_by_host
 from decamp.hosts.shelving import UNSHELVED_TO_HOST
-from decamp.model.errors import Changed, Failed, Refused
+from decamp.model.errors import BadInput, Changed, Failed, Refused
 from decamp.model.findings import Check, Finding
 from decamp.model.plan import Action, Plan, Verb
 from decamp.model.policy import OnCancel, OnStall, Policy
@@ -86,7 +86,7 @@ def preflight(
     found = [*_stop(old, plan, stop, undercloud)]
     try:
         scene = _look(old, plan, policy)
-    except Refused as error:
+    except (BadInput, Refused) as error:
         found.append(_of(Check.RIGHTS, Ref("cloud", old.name), f"These credentials do not show its hosts: {error.message}."))
     else:
         found += [finding for check in CHECKS for finding in check(scene)]
