@@ -186,9 +186,10 @@ def move(
     mapping: Mapping = MAPPED,
     ledger: Iterable[Entry] = (),
     project: str = P,
+    **chosen: tuple[str, ...],
 ) -> Plan:
     there = there or new(admin=before.admin)
-    goal = MoveGoal(project=project, servers=servers, manner=manner)
+    goal = MoveGoal(project=project, servers=servers, manner=manner, **chosen)
     made_from = {"old": sha256(before), "new": sha256(there), "mapping": sha256(mapping)}
     return plan_move(before, there, mapping, goal=goal, made_from=made_from, ledger=tuple(ledger))
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import enum
-import inspect
-import itertools
 from collections.abc import Mapping
 
+import docstrings
 from decamp.model.run import ACTION_TRANSITIONS, RUN_TRANSITIONS, ActionState, RunState
 
 
@@ -24,19 +22,9 @@ def _write(title: str, states: type[enum.StrEnum], transitions: Mapping[enum.Str
             if following in transitions[state]:
                 print(f"    {state} --> {following}")
     print("```\n\n| state | meaning |\n|---|---|")
-    told = _docstrings(states)
+    told = docstrings.of_members(states)
     for state in states:
         print(f"| {state} | {told[state.name]} |")
-
-
-def _docstrings(states: type[enum.StrEnum]) -> dict[str, str]:
-    """Of the members: the string that follows each, which Python itself forgets."""
-    body = ast.parse(inspect.getsource(states)).body[0].body  # type: ignore[attr-defined]
-    told: dict[str, str] = {}
-    for member, text in itertools.pairwise(body):
-        if isinstance(member, ast.Assign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-            told[member.targets[0].id] = " ".join(str(text.value.value).split())  # type: ignore[attr-defined]
-    return told
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from decamp.model.policy import Policy
 from decamp.model.rates import bytes_per_second
 from decamp.model.run import ActionReport, RunState, RunSummary
 from decamp.model.survey import Survey
+from decamp.planning.assess import Assessment
+from decamp.planning.assess import assess as assessed
 from decamp.planning.confirm import plan_confirm as confirm
 from decamp.planning.expand import plan_expand as expand
 from decamp.planning.move import plan_move as move
@@ -45,22 +47,13 @@ def survey(place: Place, word: str, *, project: str | None, report: Report) -> S
     return surveying.survey_cloud(cloud, project=surveying.find_project(cloud, project), report=report)
 
 
-def plan_move(
-    place: Place,
-    *,
-    project: str | None,
-    servers: tuple[str, ...],
-    manner: str,
-    old: Survey | None,
-    new: Survey | None,
-    report: Report,
-) -> Plan:
-    old = old or survey(place, "old", project=project, report=report)
+def plan_move(place: Place, goal: MoveGoal, *, old: Survey | None, new: Survey | None, report: Report) -> Plan:
+    """A goal with an empty project means the one of the credentials."""
+    old = old or survey(place, "old", project=goal.project or None, report=report)
     new = new or survey(place, "new", project=None, report=report)
-    project = project or old.project
-    if project is None:
+    goal = msgspec.structs.replace(goal, project=goal.project or old.project or "")
+    if not goal.project:
         raise BadInput(f"{old.cloud}: these credentials see every project: say which with --project")
-    goal = MoveGoal(project=project, servers=servers, manner=manner)
     mapping = place.settings.the_mapping
     plan = move(
         old,
@@ -71,6 +64,16 @@ def plan_move(
         ledger=_ledger(place),
     )
     return _proved(plan, {"old": old, "new": new})
+
+
+def assess(
+    place: Place, *, project: str | None, bytes_a_second: float, old: Survey | None, new: Survey | None, report: Report
+) -> Assessment:
+    """Of `project`, or of every project that the credentials see."""
+    old = old or survey(place, "old", project=project, report=report)
+    new = new or survey(place, "new", project=None, report=report)
+    mapping = place.settings.the_mapping
+    return assessed(old, new, mapping, project=project or old.project, ledger=_ledger(place), bytes_a_second=bytes_a_second)
 
 
 def plan_vacate(place: Place, goal: VacateGoal, *, old: Survey | None, report: Report) -> Plan:

@@ -13,6 +13,7 @@ import yaml
 from openstack.connection import Connection
 
 from decamp.clouds import Cloud, connect
+from decamp.lab.content import VOLUME_TYPE
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.resources import KINDS, Passage
@@ -31,7 +32,7 @@ class Ground:
     old: Cloud
     new: Cloud
     above: Cloud
-    """The new cloud for what belongs to no project: an admin's own credentials for an operator."""
+    """The new cloud for what belongs to no project, and for removals: an admin's own credentials for an operator."""
     tenant: Connection
     """In the old cloud, with no admin right."""
     admin: Connection
@@ -40,6 +41,9 @@ class Ground:
     project: str
     """In the old cloud."""
     ids: dict[Ref, str] = field(default_factory=dict)
+    copies: dict[Ref, str] = field(default_factory=dict)
+    marks: dict[Ref, str] = field(default_factory=dict)
+    """Of those copies."""
     later: ExitStack = field(default_factory=ExitStack)
     """Deletes what belongs to no project."""
 
@@ -56,6 +60,7 @@ class Ground:
             old=self.old,
             new=self.acting(kind),
             ids=self.ids,
+            admin=self.above if self.mode == "operator" else None,
             mark=mark or fresh_mark(),
             progress=lambda done, total: None,
             cancelled=lambda: False,
@@ -66,6 +71,13 @@ class Ground:
         found = KINDS[kind].read(self.old, id)
         assert found is not None
         return found
+
+    def copy_of(self, resource: Resource) -> str:
+        """One copy of it, for all that is asked of copies without changing them."""
+        if resource.ref not in self.marks:
+            self.marks[resource.ref] = fresh_mark()
+            self.copies[resource.ref] = KINDS[resource.kind].create(self.passage(resource.kind, self.marks[resource.ref]), resource)
+        return self.copies[resource.ref]
 
     def move(self, kind: str, id: str) -> str:
         """Copied, and known from now on."""
@@ -120,7 +132,12 @@ def ground(clouds_file: Path, folder: Path, mode: str) -> Iterator[Ground]:
         project=tenants["old"].project_id,
     )
     external = [connection.network.find_network(EXTERNAL, ignore_missing=False).id for connection in (here.admin, here.new_admin)]
-    here.ids.update({Ref("project", here.project): inside, Ref("network", external[0]): external[1]})
+    types = [
+        next(one.id for one in connection.block_storage.types() if one.name == VOLUME_TYPE) for connection in (here.admin, here.new_admin)
+    ]
+    here.ids.update(
+        {Ref("project", here.project): inside, Ref("network", external[0]): external[1], Ref("volume_type", types[0]): types[1]}
+    )
     try:
         yield here
     finally:
@@ -166,22 +183,41 @@ def _clear(admin: Cloud, tenant: Cloud) -> None:
     all_of.identity.delete_project(mine)
 
 
+BEFORE_ROUTERS = (("ips", "ip"), ("rbac_policies", "rbac_policy"), ("trunks", "trunk"))
+AFTER_ROUTERS = (
+    ("ports", "port"),
+    ("networks", "network"),
+    ("subnet_pools", "subnet_pool"),
+    ("address_scopes", "address_scope"),
+    ("qos_policies", "qos_policy"),
+)
+AFTER_RULES = (("security_groups", "security_group"), ("address_groups", "address_group"))
+"""How openstacksdk calls all of a kind and one of it, in the order in which they let go of each other."""
+
+
 def _clear_networks(admin: Connection, project: str) -> None:
     client = admin.network
+    for trunk in list(client.trunks(project_id=project)):
+        client.update_trunk(trunk, is_admin_state_up=True)
+    for address in client.ips(project_id=project):
+        for forwarding in list(client.port_forwardings(address)):
+            client.delete_floating_ip_port_forwarding(address, forwarding)
+    _clear_all(client, project, BEFORE_ROUTERS)
     for router in list(client.routers(project_id=project)):
         client.update_router(router, routes=[])
         for port in list(client.ports(device_id=router.id, device_owner="network:router_interface")):
             client.remove_interface_from_router(router, port=port)
         client.delete_router(router)
-    for port in list(client.ports(project_id=project)):
-        client.delete_port(port)
-    for network in list(client.networks(project_id=project)):
-        client.delete_network(network)
-    groups = list(client.security_groups(project_id=project))
-    for rule in [rule for group in groups for rule in group.security_group_rules]:
+    _clear_all(client, project, AFTER_ROUTERS)
+    for rule in [rule for group in client.security_groups(project_id=project) for rule in group.security_group_rules]:
         client.delete_security_group_rule(rule["id"])
-    for group in groups:
-        client.delete_security_group(group)
+    _clear_all(client, project, AFTER_RULES)
+
+
+def _clear_all(client: Any, project: str, kinds: tuple[tuple[str, str], ...]) -> None:
+    for several, single in kinds:
+        for one in list(getattr(client, several)(project_id=project)):
+            getattr(client, f"delete_{single}")(one)
 
 
 def network(here: Ground, **attributes: Any) -> str:
@@ -219,6 +255,63 @@ def _make_project(here: Ground) -> str:
 def _spoil_project(here: Ground, copy: str) -> str:
     here.new_admin.identity.update_project(copy, description="something else")
     return copy
+
+
+def _make_user(here: Ground) -> str:
+    identity = here.admin.identity
+    made = identity.create_user(name=fresh_name("user"), email="a@example.org", description="a user", default_project_id=here.project).id
+    here.later.callback(identity.delete_user, made)
+    identity.assign_project_role_to_user(here.project, made, identity.find_role("member", ignore_missing=False))
+    return made
+
+
+def _spoil_user(here: Ground, copy: str) -> str:
+    here.new_admin.identity.update_user(copy, email="b@example.org")
+    return copy
+
+
+def moved_user(here: Ground) -> str:
+    made = _make_user(here)
+    here.later.callback(here.new_admin.identity.delete_user, here.move("user", made))
+    return made
+
+
+def _make_user_group(here: Ground) -> str:
+    identity = here.admin.identity
+    made = identity.create_group(name=fresh_name("group"), description="a group").id
+    here.later.callback(identity.delete_group, made)
+    for _ in range(2):
+        identity.add_user_to_group(moved_user(here), made)
+    identity.assign_project_role_to_group(here.project, made, identity.find_role("reader", ignore_missing=False))
+    return made
+
+
+def _spoil_user_group(here: Ground, copy: str) -> str:
+    identity = here.new_admin.identity
+    identity.remove_user_from_group(next(iter(identity.group_users(copy))), copy)
+    return copy
+
+
+def _make_assignment(here: Ground) -> str:
+    user, role = moved_user(here), here.admin.identity.find_role("member", ignore_missing=False)
+    return f"{here.project}/user/{user}/{role.id}"
+
+
+def _spoil_assignment(here: Ground, copy: str) -> str:
+    """Keystone changes none."""
+    project, _, user, role = copy.split("/")
+    identity = here.new_admin.identity
+    identity.unassign_project_role_from_user(project, user, role)
+    other = identity.find_role("reader", ignore_missing=False)
+    identity.assign_project_role_to_user(project, user, other)
+    return f"{project}/user/{user}/{other.id}"
+
+
+def make_quota(here: Ground) -> str:
+    here.admin.compute.update_quota_set(here.project, instances=17, cores=34)
+    here.admin.block_storage.update_quota_set(here.project, volumes=7)
+    assert here.admin.network.put(f"/quotas/{here.project}", json={"quota": {"router": 3}}).ok
+    return here.project
 
 
 def _make_keypair(here: Ground) -> str:
@@ -372,6 +465,9 @@ CASES: Mapping[str, Case] = {
     case.kind: case
     for case in (
         Case(kind="project", make=_make_project, spoil=_spoil_project, told="description", modes=("operator",), writes=2),
+        Case(kind="user", make=_make_user, spoil=_spoil_user, told="email", modes=("operator",)),
+        Case(kind="group", make=_make_user_group, spoil=_spoil_user_group, told="members", modes=("operator",), writes=3),
+        Case(kind="role_assignment", make=_make_assignment, spoil=_spoil_assignment, told="role", modes=("operator",), markless=True),
         Case(kind="keypair", make=_make_keypair, spoil=_spoil_keypair, told="public_key", markless=True),
         Case(kind="flavor", make=_make_flavor, spoil=_spoil_flavor, told="extra_specs", modes=("operator",), writes=3),
         Case(kind="network", make=_make_network, spoil=_spoil_network, told="admin_state_up", modes=("tenant",), writes=2),

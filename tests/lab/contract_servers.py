@@ -8,8 +8,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from contract import CASES as SMALL_CASES
 from contract import PUBLIC_KEY, Case, Ground, fresh_name, moved_group, moved_network
+from contract_networks import CASES as SMALL_CASES
 from openstack.connection import Connection
 
 from decamp.model.refs import Ref
@@ -73,8 +73,13 @@ def stop(here: Ground, server: str) -> None:
         time.sleep(0.2)
 
 
+SHARED_WITH, ITS_COPY = "f" * 32, "e" * 32
+"""A project that an image is shared with, and what stands for it. Glance asks nobody whether it is there."""
+
+
 def _make_image(here: Ground) -> str:
-    return image(
+    """Signed after the upload: Glance would verify it, and has no certificate here."""
+    made = image(
         here.tenant,
         secrets.token_bytes(5 * MIB + 17),
         min_disk=1,
@@ -85,12 +90,25 @@ def _make_image(here: Ground) -> str:
         protected=False,
         base_image_ref="of the old cloud",
     )
+    signature = {
+        "img_signature": "c2lnbmVk",
+        "img_signature_hash_method": "SHA-256",
+        "img_signature_key_type": "RSA-PSS",
+        "img_signature_certificate_uuid": "5d7a2b1e-0000-4000-8000-000000000000",
+    }
+    changes = [{"op": "add", "path": f"/{name}", "value": value} for name, value in signature.items()]
+    assert here.tenant.image.patch(f"/images/{made}", json=changes, headers=PATCH).ok
+    assert here.tenant.image.post(f"/images/{made}/members", json={"member": SHARED_WITH}).ok
+    here.ids[Ref("project", SHARED_WITH)] = ITS_COPY
+    return made
+
+
+PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 
 
 def _spoil_image(here: Ground, copy: str) -> str:
     changes = [{"op": "replace", "path": "/hw_firmware_type", "value": "bios"}]
-    headers = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
-    assert here.new.connection.image.patch(f"/images/{copy}", json=changes, headers=headers).ok
+    assert here.new.connection.image.patch(f"/images/{copy}", json=changes, headers=PATCH).ok
     return copy
 
 
@@ -114,7 +132,8 @@ def _spoil_volume(here: Ground, copy: str) -> str:
 
 
 def _make_server(here: Ground) -> str:
-    """From an image, with a volume, two interfaces in an order that is not that of their making, and all that can be asked for; stopped."""
+    """From an image, with a volume, two interfaces in an order that is not that of their making, and all that can be asked for; stopped
+    and locked."""
     base = image(here.tenant, secrets.token_bytes(2 * MIB))
     here.move("image", base)
     data = volume(here.tenant)
@@ -130,7 +149,7 @@ def _make_server(here: Ground) -> str:
     made = boot(
         here,
         imageRef=base,
-        networks=[{"port": first}, {"port": second}],
+        networks=[{"port": first, "tag": "front"}, {"port": second}],
         block_device_mapping_v2=[
             {"uuid": base, "source_type": "image", "destination_type": "local", "boot_index": 0, "delete_on_termination": True},
             {"uuid": data, "source_type": "volume", "destination_type": "volume", "boot_index": -1, "tag": "database"},
@@ -145,18 +164,39 @@ def _make_server(here: Ground) -> str:
         **user_data,
     )
     stop(here, made)
+    lock = {"lock": {"locked_reason": "until the audit"}}
+    assert here.tenant.compute.post(f"/servers/{made}/action", json=lock, microversion="2.73").ok
     return made
 
 
 def _spoil_server(here: Ground, copy: str) -> str:
-    assert here.new.connection.compute.put(f"/servers/{copy}/metadata", json={"metadata": {"role": "db"}}).ok
+    compute = here.new.connection.compute
+    assert compute.post(f"/servers/{copy}/action", json={"unlock": None}).ok
+    assert compute.put(f"/servers/{copy}/metadata", json={"metadata": {"role": "db"}}).ok
+    return copy
+
+
+def _make_volume_type(here: Ground) -> str:
+    """One that no backend serves: nothing is made of it."""
+    cinder = here.admin.block_storage
+    name = fresh_name("type")
+    body = {"name": name, "description": "fast", "os-volume-type-access:is_public": False, "extra_specs": {"multiattach": "<is> False"}}
+    made = cinder.post("/types", json={"volume_type": body}).json()["volume_type"]["id"]
+    here.later.callback(cinder.delete, f"/types/{made}")
+    assert cinder.post(f"/types/{made}/action", json={"addProjectAccess": {"project": here.project}}).ok
+    return made
+
+
+def _spoil_volume_type(here: Ground, copy: str) -> str:
+    assert here.new_admin.block_storage.delete(f"/types/{copy}/extra_specs/multiattach").ok
     return copy
 
 
 CASES: Mapping[str, Case] = {**SMALL_CASES} | {
     case.kind: case
     for case in (
-        Case(kind="image", make=_make_image, spoil=_spoil_image, told="hw_firmware_type", writes=3),
+        Case(kind="image", make=_make_image, spoil=_spoil_image, told="hw_firmware_type", writes=4),
+        Case(kind="volume_type", make=_make_volume_type, spoil=_spoil_volume_type, told="extra_specs", modes=("operator",), writes=2),
         Case(kind="volume", make=_make_volume, spoil=_spoil_volume, told="hw_scsi_model", writes=8),
         Case(kind="server", make=_make_server, spoil=_spoil_server, told="metadata", writes=2),
     )

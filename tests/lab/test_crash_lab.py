@@ -16,7 +16,7 @@ from crash_harness import Story, apply_until_done
 from decamp import app, settings
 from decamp.bootstrap import Place
 from decamp.lab import Lab
-from decamp.model.plan import Plan
+from decamp.model.plan import MoveGoal, Plan
 from decamp.model.refs import Ref
 from decamp.resources import KINDS
 from decamp.resources.performing import OUTSIDE_PROJECTS
@@ -50,7 +50,7 @@ def moved(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moved]
         configuration = configured(folder)
         place = Place(settings.load(configuration))
         born_with, server = belongings(here), an_application(here)
-        plan = app.plan_move(place, project=None, servers=(), manner="recreate", old=None, new=None, report=lambda *_: None)
+        plan = app.plan_move(place, MoveGoal(project=""), old=None, new=None, report=lambda *_: None)
         assert plan.refusals == ()
         story = crash_through(place, plan, configuration, folder / "move")
         with open_runs(place.settings.state_url) as runs:

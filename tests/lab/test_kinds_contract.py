@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import answers
 import msgspec
 import pytest
-from contract import Case, Ground, ground
+from contract import Case, Ground, ground, make_quota
 from contract_servers import CASES
 from keystoneauth1.session import Session
 
@@ -16,7 +17,7 @@ from decamp.clouds import Cloud
 from decamp.lab import Lab
 from decamp.model.errors import Changed
 from decamp.model.survey import Resource
-from decamp.resources import KINDS, Kind
+from decamp.resources import KINDS, Kind, quota
 from decamp.resources.performing import OUTSIDE_PROJECTS
 
 pytestmark = pytest.mark.lab
@@ -57,7 +58,7 @@ def resource(here: Ground, mode: str, case: Case, made: dict[tuple[str, str], Re
 
 def without_stack(resource: Resource) -> Resource:
     """Which Heat stack owns a server is told by listing all stacks: `export` asks that, `read` of one server does not."""
-    info = {name: value for name, value in resource.info.items() if name != "stack"}
+    info = {name: value for name, value in resource.info.items() if name not in ("stack", "stack_id")}
     if "unreadable" in info:
         info["unreadable"] = [name for name in info["unreadable"] if name != "stack"]
     return msgspec.structs.replace(resource, info=info)
@@ -76,7 +77,7 @@ def test_a_resource_survives_its_document_unchanged(case: Case, resource: Resour
 
 @pytest.mark.parametrize(("mode", "case"), TRIALS)
 def test_a_copy_is_found_compared_guarded_and_removed(here: Ground, case: Case, resource: Resource) -> None:
-    kind, passage, new = KINDS[case.kind], here.passage(case.kind), here.acting(case.kind)
+    kind, passage, new = KINDS[case.kind], here.passage(case.kind), here.above
     assert kind.find(passage, resource) is None
 
     copy = kind.create(passage, resource)
@@ -114,9 +115,59 @@ def test_a_crash_after_any_write_leaves_one_whole_copy_to_the_next_attempt(here:
         assert kind.verify(passage, resource, copy) == (), f"after write {write}"
         assert _copies(here, resource) - before == {copy}, f"after write {write}"
         if write < case.writes:
-            there = kind.read(passage.new, copy)
-            kind.remove(passage.new, copy, there.fingerprint if there else "")
-    _remove_through_crashes(here.acting(case.kind), kind, copy)
+            there = kind.read(here.above, copy)
+            kind.remove(here.above, copy, there.fingerprint if there else "")
+    _remove_through_crashes(here.above, kind, copy)
+
+
+@pytest.mark.parametrize(("mode", "case"), TRIALS)
+def test_every_attribute_that_a_cloud_shows_is_declared(here: Ground, case: Case, resource: Resource) -> None:
+    declared = {attribute.name for attribute in KINDS[case.kind].ATTRIBUTES}
+    for cloud, one in ((here.old, resource.id), (here.acting(case.kind), here.copy_of(resource))):
+        undeclared = answers.shown(cloud, case.kind, one).keys() - declared
+        assert "*" in declared or sorted(undeclared) == [], cloud.name
+
+
+@pytest.mark.parametrize(("mode", "case"), TRIALS)
+def test_a_copy_that_differs_in_a_kept_or_mapped_attribute_is_told_to_differ(here: Ground, case: Case, resource: Resource) -> None:
+    """Instead of the copy, one field after another of what is asked for is altered."""
+    kind, copy = KINDS[case.kind], here.copy_of(resource)
+    fields = {attribute.field for attribute in kind.ATTRIBUTES if attribute.field} - UNCOMPARED.get(case.kind, frozenset())
+    passage = msgspec.structs.replace(here.passage(case.kind, here.marks[resource.ref]), ids={**here.ids, **answers.UNKNOWN})
+    assert kind.verify(passage, resource, copy) == ()
+    for field in sorted(fields):
+        if field.startswith(tuple(resource.info.get("unreadable", ()))):
+            continue
+        assert field in resource.spec, f"{field} is declared, and no field of the spec"
+        altered = msgspec.structs.replace(resource, spec={**resource.spec, field: answers.altered(resource.spec[field])})
+        assert kind.verify(passage, altered, copy) != (), f"{field}: {resource.spec[field]!r}"
+
+
+def test_quotas_are_set_compared_and_put_back(grounds: dict[str, Ground]) -> None:
+    here, kind = grounds["operator"], quota
+    resource = here.read("quota", make_quota(here))
+    assert (resource.spec["compute"]["instances"], resource.spec["network"]["router"]) == (17, 3)
+    passage = here.passage("quota")
+    before = kind.read(here.above, here.new.project_id)
+    assert kind.find(passage, resource) is None
+    copy = kind.create(passage, resource)
+    assert kind.verify(passage, resource, copy) == ()
+    assert kind.find(passage, resource) == copy
+    here.new_admin.compute.update_quota_set(copy, cores=35)
+    assert any("cores should be 34 and is 35" in sentence for sentence in kind.verify(passage, resource, copy))
+    there = kind.read(here.above, copy)
+    assert there is not None
+    assert before is not None
+    kind.remove(here.above, copy, there.fingerprint)
+    assert kind.read(here.above, copy) == before
+
+
+UNCOMPARED = {
+    "flavor": frozenset({"access"}),
+    "image": frozenset({"members"}),
+    "volume_type": frozenset({"access"}),
+}
+"""Lists of projects: a copy has to admit those that are known, and may admit others."""
 
 
 @pytest.mark.parametrize(("mode", "case"), TRIALS)

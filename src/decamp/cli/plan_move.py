@@ -7,16 +7,25 @@ import argparse
 from decamp import app
 from decamp.cli.base import read_survey, survey_option
 from decamp.cli.planning import PlanLister
-from decamp.model.plan import MANNERS, Plan
+from decamp.model.plan import MANNERS, MoveGoal, Plan
+
+APPLICATIONS = (
+    ("--server", "S", "a server: id or name"),
+    ("--stack", "STACK", "the servers of a Heat stack: id or name"),
+    ("--tag", "TAG", "the servers that have this tag"),
+    ("--group", "GROUP", "the servers of a server group: id or name"),
+)
+"""Options that choose what moves, together with all that it needs."""
 
 
 class PlanMove(PlanLister):
-    """Plan the move of a project, or of some of its servers, to the new cloud"""
+    """Plan the move of a project, or of some of its applications, to the new cloud"""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument("--project", metavar="P", help="id or name in the old cloud (default: the project of the credentials)")
-        parser.add_argument("--server", action="append", default=[], metavar="S", help="id or name; repeat for several (default: all)")
+        for option, metavar, what in APPLICATIONS:
+            parser.add_argument(option, action="append", default=[], metavar=metavar, help=f"{what}; repeat for several (default: all)")
         parser.add_argument(
             "--manner",
             choices=MANNERS,
@@ -30,11 +39,17 @@ class PlanMove(PlanLister):
     def plan(self, parsed_args: argparse.Namespace) -> Plan:
         with self.working("surveying") as report:
             return app.plan_move(
-                self.place,
-                project=parsed_args.project,
-                servers=tuple(parsed_args.server),
-                manner=parsed_args.manner,
-                old=read_survey(parsed_args.old),
-                new=read_survey(parsed_args.new),
-                report=report,
+                self.place, goal_of(parsed_args), old=read_survey(parsed_args.old), new=read_survey(parsed_args.new), report=report
             )
+
+
+def goal_of(parsed_args: argparse.Namespace) -> MoveGoal:
+    """Of a project that may still be the one of the credentials: then it has no name yet."""
+    return MoveGoal(
+        project=parsed_args.project or "",
+        servers=tuple(parsed_args.server),
+        stacks=tuple(parsed_args.stack),
+        tags=tuple(parsed_args.tag),
+        groups=tuple(parsed_args.group),
+        manner=parsed_args.manner,
+    )

@@ -2,6 +2,7 @@
 
 VERBS = {
     "survey": "decamp.cli.survey:Survey",
+    "assess": "decamp.cli.assess:Assess",
     "plan move": "decamp.cli.plan_move:PlanMove",
     "plan vacate": "decamp.cli.plan_vacate:PlanVacate",
     "plan expand": "decamp.cli.plan_expand:PlanExpand",

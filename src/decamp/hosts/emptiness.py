@@ -6,7 +6,7 @@ from typing import Any
 
 from decamp.clouds import Cloud
 from decamp.hosts import migrations, placement
-from decamp.hosts.reading import HOST, Service, list_servers, read_service
+from decamp.hosts.reading import HOST, Service, list_servers, read_service, show_server
 from decamp.hosts.waiting import TooLate, wait
 from decamp.model.effects import Attempt, Outcome
 from decamp.model.errors import Changed, Failed
@@ -86,4 +86,8 @@ def _allocations(cloud: Cloud, service: Service) -> list[str]:
         return [f"Nova names no single hypervisor for host {service.host}, so that Placement cannot be asked"]
     held = placement.held(cloud, service.provider) or {}
     amounts = {consumer: ", ".join(f"{name} {amount}" for name, amount in sorted(one.items())) for consumer, one in sorted(held.items())}
-    return [f"consumer {consumer} holds {what} of it in Placement" for consumer, what in amounts.items()]
+    return [f"{_told(cloud, consumer)} holds {what} of it in Placement" for consumer, what in amounts.items()]
+
+
+def _told(cloud: Cloud, consumer: str) -> str:
+    return f"consumer {consumer}" if show_server(cloud, consumer) else f"consumer {consumer} (no server: see nova-manage placement audit)"

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from decamp.clouds import Cloud
-from decamp.hosts import api, migrations
+from decamp.hosts import api, migrations, placement
 from decamp.hosts.migrations import Gone, Stage, watched
 from decamp.hosts.reading import HOST, TASK, is_down, read_server, show_server
 from decamp.model.effects import Attempt, Outcome
@@ -45,7 +45,7 @@ ADVICE: dict[Failure, str] = {
 }
 
 
-class Journey(msgspec.Struct, frozen=True, kw_only=True):
+class Journey(msgspec.Struct, kw_only=True):
     """One server's way from a host to another, asked for or taken up."""
 
     cloud: Cloud
@@ -58,9 +58,14 @@ class Journey(msgspec.Struct, frozen=True, kw_only=True):
     """What else the plan says of it."""
     after: int
     """Records of migrations with a higher id are its own."""
+    consumer: str | None = None
+    """The migration's own id, in whose name Placement holds the source's side; null: no record was seen so far."""
 
     def record(self) -> Json | None:
-        return migrations.between(migrations.of_server(self.cloud, self.server), self.source, self.target, after=self.after)
+        record = migrations.between(migrations.of_server(self.cloud, self.server), self.source, self.target, after=self.after)
+        # with its server, Nova forgets the record
+        self.consumer = record["uuid"] if record else self.consumer
+        return record
 
     def setback(self, failure: Failure) -> Setback:
         host = self.source if failure is Failure.SOURCE_DOWN else self.target
@@ -113,7 +118,7 @@ class Migrate:
         try:
             self._ask(journey)
         except Gone as gone:
-            return _gone(gone)
+            return _gone(journey, gone)
         return self._end(journey)
 
     def verify(self, action: Action, outcome: Outcome, attempt: Attempt) -> tuple[str, ...]:
@@ -157,10 +162,13 @@ class Migrate:
         try:
             return self._means.follow(journey)
         except Gone as gone:
-            return _gone(gone)
+            return _gone(journey, gone)
 
 
-def _gone(gone: Gone) -> Outcome:
+def _gone(journey: Journey, gone: Gone) -> Outcome:
+    """What the migration of a server that is deleted meanwhile holds of the source, Nova never gives back."""
+    if journey.consumer:
+        placement.release(journey.cloud, journey.consumer)
     return Outcome(said=f"{gone.message}: nothing is left to migrate", facts={"gone": True})
 
 

@@ -51,6 +51,11 @@ def held_by(cloud: Cloud, consumer: str) -> dict[str, int]:
     return add(*(one["resources"] for one in answer["allocations"].values()))
 
 
+def release(cloud: Cloud, consumer: str) -> None:
+    """What one consumer holds of all providers is held no more."""
+    api.call(cloud, "placement", "DELETE", f"/allocations/{consumer}", missing=True)
+
+
 def by_name(cloud: Cloud, name: str) -> str | None:
     """Id of the provider of that name: a compute node's is its hypervisor_hostname."""
     found = api.get(cloud, "placement", "/resource_providers", name=name)["resource_providers"]

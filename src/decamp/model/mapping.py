@@ -15,5 +15,13 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     volume_type: dict[str, str] = {}
     project: dict[str, str] = {}
     keypair: dict[str, str] = {}
+    qos_policy: dict[str, str] = {}
+    address_group: dict[str, str] = {}
+    address_scope: dict[str, str] = {}
+    subnet_pool: dict[str, str] = {}
+    user: dict[str, str] = {}
+    group: dict[str, str] = {}
+    floating_ip: dict[str, str] = {}
+    """Old address -> the address that the new cloud is asked for; one that is not here gets a new one."""
     zone: dict[str, str] = {}
     """Availability zones have names only."""

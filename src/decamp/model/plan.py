@@ -20,7 +20,8 @@ class Verb(enum.StrEnum):
     """Make a copy of the target in the new cloud. args: resource (the Resource, mapped), manner."""
     ADOPT = "adopt"
     """Take an object of the new cloud for the target's copy. args: id, resource, and because: mapping, same_content, same_specs, exists
-    (each project has one from the beginning), credentials (they belong to this project), moved_earlier (another run made it)."""
+    (each project has one from the beginning), credentials (they belong to this project), moved_earlier (another run made it), named
+    (a project that something is shared with)."""
     STOP_SERVER = "stop_server"
     """Stop the old server, so that its disks are one point in time."""
     LOCK_SERVER = "lock_server"
@@ -162,10 +163,21 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MoveGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="verb", tag="move"):
+    """What moves: the servers and applications that are named, with all that they need; nothing named: all of the project's resources."""
+
     project: str
     servers: tuple[str, ...] = ()
-    """Empty: all of the project's resources."""
+    stacks: tuple[str, ...] = ()
+    """Heat stacks, with the servers that they own."""
+    tags: tuple[str, ...] = ()
+    """Of each, the servers that have it."""
+    groups: tuple[str, ...] = ()
+    """Server groups, with the servers in them."""
     manner: str = "recreate"
+
+    @property
+    def is_whole_project(self) -> bool:
+        return not (self.servers or self.stacks or self.tags or self.groups)
 
 
 MANNERS = ("recreate", "snapshot")

@@ -21,18 +21,21 @@ WAYS_OUT = {
 """From a state of Nova's back to ACTIVE or SHUTOFF, the two in which a server's disks can be brought to one point in time."""
 
 
-def hindrances(resource: Resource, pinned: Mapping[str, Pinned | None], resources: Mapping[Ref, Resource]) -> tuple[Refusal, ...]:
-    """All of them, for one resource by itself; also what its kind says of it in `info["unsupported"]`, a sentence each."""
+def hindrances(
+    resource: Resource, pinned: Mapping[str, Pinned | None], resources: Mapping[Ref, Resource], *, as_admin: bool
+) -> tuple[Refusal, ...]:
+    """All of them, for one resource by itself; also what its kind says of it in `info["unsupported"]`, a sentence each.
+
+    `as_admin`: of the old cloud, where an administrator may stop what is locked.
+    """
     found: Iterator[tuple[Reason, str]]
     match resource.kind:
         case "server":
-            found = _of_server(resource, pinned.get(resource.id), resources)
+            found = _of_server(resource, pinned.get(resource.id), resources, as_admin=as_admin)
         case "volume":
             found = _of_volume(resource)
         case "port":
             found = _of_port(resource)
-        case "floating_ip":
-            found = _of_floating_ip(resource, resources)
         case _:
             found = iter(())
     told = [(reason, f"{fields.label(resource)} {text}") for reason, text in found]
@@ -41,7 +44,9 @@ def hindrances(resource: Resource, pinned: Mapping[str, Pinned | None], resource
     return tuple(Refusal(ref=resource.ref, reason=reason, text=text) for reason, text in told)
 
 
-def _of_server(server: Resource, pinned: Pinned | None, resources: Mapping[Ref, Resource]) -> Iterator[tuple[Reason, str]]:
+def _of_server(
+    server: Resource, pinned: Pinned | None, resources: Mapping[Ref, Resource], *, as_admin: bool
+) -> Iterator[tuple[Reason, str]]:
     status = fields.status(server)
     if status == "VERIFY_RESIZE":
         yield Reason.RESIZE_UNCONFIRMED, f"has an unconfirmed resize: {WAYS_OUT[status]} first."
@@ -50,8 +55,8 @@ def _of_server(server: Resource, pinned: Pinned | None, resources: Mapping[Ref, 
         yield Reason.STATE, f"is {status or 'in an unknown state'}; only ACTIVE and SHUTOFF servers are moved{way_out}."
     if task := fields.field(server, "task_state"):
         yield Reason.TASK_IN_PROGRESS, f"is busy in the old cloud ({task}): wait until that is done."
-    if fields.field(server, "locked"):
-        yield Reason.LOCKED, "is locked, so somebody wants it left alone: unlock it first."
+    if fields.field(server, "locked") and status == "ACTIVE" and not as_admin:
+        yield Reason.LOCKED, "is locked, and only an administrator can stop it so: unlock it, or stop it, first."
     if stack := fields.field(server, "stack"):
         yield Reason.STACK_OWNED, f"belongs to Heat stack {stack}, which would delete it or make it anew later: abandon the stack first."
     flavor = next((resources[need] for need in server.needs if need.kind == "flavor" and need in resources), None)
@@ -76,10 +81,3 @@ def _of_port(port: Resource) -> Iterator[tuple[Reason, str]]:
     vnic_type = fields.field(port, "vnic_type") or "normal"
     if vnic_type != "normal":
         yield Reason.UNSUPPORTED, f"has VNIC type {vnic_type}, which depends on the old cloud's hardware: only normal ones are moved."
-
-
-def _of_floating_ip(address: Resource, resources: Mapping[Ref, Resource]) -> Iterator[tuple[Reason, str]]:
-    port = fields.as_ref(fields.field(address, "port"))
-    users = [server for server in resources.values() if server.kind == "server" and port in server.needs] if port else []
-    of = f"of {fields.label(users[0])} " if users else ""
-    yield Reason.UNSUPPORTED, f"{of}stays in the old cloud: give the copy an address of the new cloud's, and change DNS."

@@ -17,14 +17,17 @@ from decamp.planning import fields
 from decamp.planning.drafts import Draft, ordered
 from decamp.planning.undo import made_of, removal
 
-WITH_THEIR_SERVER = ("volume", "port")
+WITH_THEIR_SERVER = ("volume", "port", "trunk")
 """Kinds that serve one server alone, and go when it goes."""
 
-WITH_THE_PROJECT = ("server_group", "router", "security_group_rule", "security_group", "subnet", "network")
+WITH_THE_PROJECT = (
+    *("server_group", "port_forwarding", "floating_ip", "trunk", "rbac_policy", "router", "security_group_rule", "security_group"),
+    *("address_group", "subnet", "network", "subnet_pool", "address_scope"),
+)
 """Kinds that servers share, and that go when all of the project has moved. Keypairs belong to users, images and flavors to whoever else
 uses them, and a project to its domain: they stay."""
 
-HARMLESS = ("floating_ip", "security_group")
+HARMLESS = ("floating_ip", "port_forwarding", "security_group")
 """Kinds of which a refusal in the plan leaves no server behind that would need the networks still."""
 
 
@@ -46,10 +49,12 @@ def plan_confirm(plan: Plan, entries: tuple[Entry, ...], run: str) -> Plan:
     }
     removed = dict(servers)
     for server in servers.values():
+        trunks = [one for one in proved.values() if one.kind == "trunk" and fields.as_ref(one.spec["port"]) in fields.ports(server)]
         serving = {*fields.ports(server), *(disk.volume for disk in fields.disks(server))}
+        serving |= {ref for trunk in trunks for ref in (trunk.ref, *trunk.needs)}
         removed |= {ref: resource for ref, resource in proved.items() if ref in serving and ref.kind in WITH_THEIR_SERVER}
     refusals = _unproved(plan, own, removed)
-    if not plan.goal.servers and not refusals and all(refusal.ref.kind in HARMLESS for refusal in plan.refusals):
+    if plan.goal.is_whole_project and not refusals and all(refusal.ref.kind in HARMLESS for refusal in plan.refusals):
         removed |= {ref: resource for ref, resource in proved.items() if _goes_with_the_project(resource, proved)}
     if not removed:
         raise Refused(f"Run {run} has nothing to confirm: no server of it is copied, proved, and locked in the old cloud.")
@@ -100,14 +105,16 @@ def _goes_with_the_project(resource: Resource, proved: Mapping[Ref, Resource]) -
 def _removals(removed: Mapping[Ref, Resource]) -> list[Draft]:
     """In the reverse of the order in which copies are made: what needs something goes before it.
 
-    A router goes after all ports: one that a floating IP leads to holds the router's interface, and the floating IP stays.
+    A router goes after all ports: one that a floating IP leads to holds the router's interface, and the floating IP may stay. A trunk
+    goes after all servers: the one that has its parent port holds it.
     """
     actions = {ref: _removal(ref, resource) for ref, resource in removed.items()}
-    ports = {action.id for ref, action in actions.items() if ref.kind == "port"}
+    of_kind = {kind: {action.id for ref, action in actions.items() if ref.kind == kind} for kind in ("port", "server")}
+    holding = {"router": of_kind["port"], "trunk": of_kind["server"]}
     drafts: list[Draft] = []
     for ref, action in actions.items():
         needed_by = {actions[other].id for other, resource in removed.items() if ref in resource.needs}
-        drafts.append((action, needed_by | ports if ref.kind == "router" else needed_by))
+        drafts.append((action, needed_by | holding.get(ref.kind, set())))
     return drafts
 
 

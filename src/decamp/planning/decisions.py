@@ -12,7 +12,7 @@ from decamp.model.plan import Reason, Refusal
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.planning import fields
-from decamp.planning.matching import Match, is_foreign, mapped, moved_earlier, unproved_copy
+from decamp.planning.matching import Match, is_foreign, mapped, moved_earlier, stands_for_project, unproved_copy
 
 
 class Adopt(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,12 +41,15 @@ def refuse(resource: Resource, reason: Reason, text: str) -> Refuse:
     return Refuse(refusals=(Refusal(ref=resource.ref, reason=reason, text=f"{fields.label(resource)} {text}"),))
 
 
-OTHERS_ALLOWED = frozenset({"network", "subnet", "image", "flavor"})
+SHARED = ("qos_policy", "address_group")
+OTHERS_ALLOWED = frozenset({"network", "subnet", "image", "flavor", "project", *SHARED})
 """Kinds of which a project uses others' things without owning them."""
 
 
 def decide(match: Match, resource: Resource, decided: Mapping[Ref, Decision]) -> Decision:
     """`decided` has the decisions on all that it needs. Raises BadInput if the mapping cannot be used."""
+    if resource.kind == "project" and resource.ref != match.project.ref:
+        return _other_project(match, resource)
     if resource.kind == "project" and not match.as_operator:
         return _project_of_credentials(match, resource)
     if stands_for := mapped(match, resource):
@@ -79,6 +82,45 @@ def _project(match: Match, project: Resource, decided: Mapping[Ref, Decision]) -
         project,
         Reason.CONFLICT,
         f"has a namesake in cloud {match.new.cloud} ({namesakes[0].id}) that differs: map it if that is where it should go.",
+    )
+
+
+def _person(match: Match, one: Resource, decided: Mapping[Ref, Decision]) -> Decision:
+    """A user or a group. One of the same name in the same domain is the same person, if nothing differs."""
+    if not match.as_operator:
+        return refuse(one, Reason.UNMAPPED, "can be made by an admin only.")
+    there = match.new_by_kind.get(one.kind, ())
+    namesake = next((other for other in there if other.name == one.name and _domain(other) == _domain(one)), None)
+    if namesake is None:
+        return Create(resource=one)
+    if fields.person(namesake) == fields.person(one) and _has_members(one, namesake, decided):
+        return Adopt(id=namesake.id, because="same_specs", why="it has the same name, and nothing differs")
+    return refuse(
+        one,
+        Reason.CONFLICT,
+        f"has a namesake in cloud {match.new.cloud} ({namesake.id}) that differs: say under `mapping: {one.kind}:` if that one is meant.",
+    )
+
+
+def _has_members(group: Resource, other: Resource, decided: Mapping[Ref, Decision]) -> bool:
+    decisions = [decided.get(member) for member in fields.members(group)]
+    wanted = {decision.id for decision in decisions if isinstance(decision, Adopt)}
+    return len(wanted) == len(decisions) and wanted == {member.id for member in fields.members(other)}
+
+
+def _quota(match: Match, quota: Resource, decided: Mapping[Ref, Decision]) -> Decision:
+    project = new_project_id(match, decided)
+    if project is None:
+        return Create(resource=quota)
+    return Adopt(id=project, because="exists", why="each project has one from the beginning, and its limits are the new cloud's")
+
+
+def _other_project(match: Match, project: Resource) -> Decision:
+    """One that something is shared with."""
+    if stand_in := stands_for_project(match, project.ref):
+        return Adopt(id=stand_in, because="named", why="something of the moving project is shared with it")
+    return refuse(
+        project, Reason.UNMAPPED, "is not moved by this plan: move it first, or say under `mapping: project:` what stands for it."
     )
 
 
@@ -156,16 +198,16 @@ def _security_group(match: Match, group: Resource, decided: Mapping[Ref, Decisio
 
 
 def _rule(match: Match, rule: Resource, decided: Mapping[Ref, Decision]) -> Decision:
-    group, remote = fields.group_of(rule), fields.remote_group_of(rule)
+    group = fields.group_of(rule)
     decision = decided.get(group) if group else None
     if not isinstance(decision, Adopt):
         return Create(resource=rule)
-    remote_decision = decided.get(remote) if remote else None
-    if remote and not isinstance(remote_decision, Adopt):
+    peers = [(peer.kind, decided.get(peer)) for peer in fields.peers_of(rule)]
+    there = tuple(Ref(kind, peer.id) for kind, peer in peers if isinstance(peer, Adopt))
+    if len(there) < len(peers):
         return Create(resource=rule)
-    wanted = (*fields.rule_terms(rule), Ref("security_group", remote_decision.id) if isinstance(remote_decision, Adopt) else None)
     for other in rules_of(match.new_by_kind.get("security_group_rule", ()), decision.id):
-        if (*fields.rule_terms(other), fields.remote_group_of(other)) == wanted:
+        if (fields.rule_terms(other), fields.peers_of(other)) == (fields.rule_terms(rule), there):
             return Adopt(id=other.id, because="same_specs", why="the group has this very rule already")
     return Create(resource=rule)
 
@@ -237,8 +279,8 @@ def _flavor(match: Match, flavor: Resource, decided: Mapping[Ref, Decision]) -> 
 
 def _is_usable(match: Match, old: Resource, new: Resource, project: str | None) -> bool:
     """Tenants see only what they may use. An operator gives the project access to a private one in place of a private one alone."""
-    is_open = fields.is_public_flavor(new) or (project is not None and project in fields.flavor_users(new))
-    return not match.as_operator or is_open or not fields.is_public_flavor(old)
+    is_open = fields.is_public(new) or (project is not None and project in fields.flavor_users(new))
+    return not match.as_operator or is_open or not fields.is_public(old)
 
 
 def _image(match: Match, image: Resource, decided: Mapping[Ref, Decision]) -> Decision:
@@ -252,18 +294,69 @@ def _image(match: Match, image: Resource, decided: Mapping[Ref, Decision]) -> De
     if best:
         return Adopt(id=best.id, because="same_content", why=f"{fields.label(best)} has the same bytes ({' '.join(content or ())[:24]}...)")
     is_own = image.project == match.project.id
+    changes = _members_left_out(match, image)
     if match.as_operator or (is_own and fields.field(image, "visibility") != "public"):
-        return Create(resource=image if is_own else msgspec.structs.replace(image, project=None))
+        return Create(resource=image if is_own else msgspec.structs.replace(image, project=None), changes=changes)
     visibility = fields.field(image, "visibility")
     return Create(
         resource=msgspec.structs.replace(image, project=match.project.id, spec={**image.spec, "visibility": "private"}),
-        changes={"visibility": (visibility, "private")} if visibility != "private" else {},
+        changes=changes | ({"visibility": (visibility, "private")} if visibility != "private" else {}),
         why="only an admin may publish it; its bytes are carried once, for all servers that use it",
     )
 
 
+def _members_left_out(match: Match, image: Resource) -> dict[str, tuple[Any, Any]]:
+    before = next((one for one in match.old_by_kind.get("image", ()) if one.ref == image.ref), image)
+    names = [[member.id for member in fields.members(one)] for one in (before, image)]
+    return {"members": (names[0], names[1])} if names[0] != names[1] else {}
+
+
 def _volume(match: Match, volume: Resource, decided: Mapping[Ref, Decision]) -> Decision:
-    return _renamed(match, volume, {"volume_type": match.mapping.volume_type, "availability_zone": match.mapping.zone})
+    return _renamed(match, volume, {"availability_zone": match.mapping.zone})
+
+
+BACKEND = "volume_backend_name"
+"""Extra spec by which a type names the backend of its cloud."""
+
+
+def _volume_type(match: Match, volume_type: Resource, decided: Mapping[Ref, Decision]) -> Decision:
+    namesake = next((one for one in match.new_by_kind.get("volume_type", ()) if one.name == volume_type.name), None)
+    if namesake and fields.seen_by_users(namesake) == fields.seen_by_users(volume_type):
+        return Adopt(id=namesake.id, because="same_specs", why="it has the same name, and is the same to its users")
+    how = "say under `mapping: volume_type:` which one to use."
+    if namesake:
+        return refuse(volume_type, Reason.CONFLICT, f"has a namesake in cloud {match.new.cloud} ({namesake.id}) that differs: {how}")
+    if not match.as_operator:
+        return refuse(volume_type, Reason.UNMAPPED, f"has no equal in cloud {match.new.cloud}, and only an admin can make one: {how}")
+    if backend := fields.extra_specs(volume_type).get(BACKEND):
+        return refuse(volume_type, Reason.UNMAPPED, f"is of the backend {backend!r} of cloud {match.old.cloud}: {how}")
+    return Create(resource=volume_type)
+
+
+def _shared(match: Match, resource: Resource, decided: Mapping[Ref, Decision]) -> Decision:
+    """What a project may use without owning it."""
+    how = f"say under `mapping: {resource.kind}:` which one of cloud {match.new.cloud} stands for it."
+    if resource.project not in (None, match.project.id):
+        return refuse(resource, Reason.UNMAPPED, f"belongs to project {resource.project}, so it is not cloned: {how}")
+    if resource.kind == "qos_policy" and not match.as_operator:
+        return refuse(resource, Reason.UNMAPPED, f"can be made by an admin only: {how}")
+    return Create(resource=resource)
+
+
+def _floating_ip(match: Match, address: Resource, decided: Mapping[Ref, Decision]) -> Decision:
+    old = address.name
+    wanted = match.mapping.floating_ip.get(old)
+    if wanted is None:
+        return Create(resource=address, changes={"address": (old, "a new one, which the new cloud gives it")})
+    if taken := next((one for one in match.new_by_kind.get("floating_ip", ()) if one.name == wanted), None):
+        return refuse(
+            address, Reason.CONFLICT, f"is to be {wanted}, which {fields.label(taken)} of cloud {match.new.cloud} is: release it."
+        )
+    if wanted == old:
+        why = f"is to be the same in cloud {match.new.cloud}, and the same address in both clouds at once is an outage"
+        return refuse(address, Reason.CONFLICT, f"{why}: release it in cloud {match.old.cloud} when its server has moved, then ask for it.")
+    asked = msgspec.structs.replace(address, spec={**address.spec, "address": wanted})
+    return Create(resource=asked, changes={"address": (old, wanted)})
 
 
 def _server(match: Match, server: Resource, decided: Mapping[Ref, Decision]) -> Decision:
@@ -292,6 +385,9 @@ def _renamed(match: Match, resource: Resource, tables: Mapping[str, Mapping[str,
 
 _BY_KIND: dict[str, Callable[[Match, Resource, Mapping[Ref, Decision]], Decision]] = {
     "project": _project,
+    "user": _person,
+    "group": _person,
+    "quota": _quota,
     "network": _network,
     "subnet": _subnet,
     "port": _port,
@@ -300,6 +396,9 @@ _BY_KIND: dict[str, Callable[[Match, Resource, Mapping[Ref, Decision]], Decision
     "keypair": _keypair,
     "flavor": _flavor,
     "image": _image,
+    "volume_type": _volume_type,
+    **dict.fromkeys(SHARED, _shared),
+    "floating_ip": _floating_ip,
     "volume": _volume,
     "server": _server,
 }

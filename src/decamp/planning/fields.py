@@ -74,6 +74,14 @@ def ports(server: Resource) -> tuple[Ref, ...]:
     return tuple(need for need in server.needs if need.kind == "port")
 
 
+def tags(server: Resource) -> tuple[str, ...]:
+    return tuple(str(tag) for tag in _items(field(server, "tags")))
+
+
+def server_group(server: Resource) -> Ref | None:
+    return as_ref(field(server, "server_group"))
+
+
 def status(server: Resource) -> str:
     return str(field(server, "status") or "").upper()
 
@@ -110,8 +118,37 @@ def extra_specs(flavor: Resource) -> dict[str, Any]:
     return _table(field(flavor, "extra_specs"))
 
 
-def is_public_flavor(flavor: Resource) -> bool:
-    return field(flavor, "public") is not False
+def is_public(resource: Resource) -> bool:
+    """Of a flavor or a volume type."""
+    return field(resource, "public") is not False
+
+
+def members(resource: Resource) -> tuple[Ref, ...]:
+    """The projects that an image is shared with, the users of a group."""
+    return tuple(ref for ref in (as_ref(item) for item in _items(field(resource, "members"))) if ref)
+
+
+def person(resource: Resource) -> dict[str, Any]:
+    """What tells a user or a group from another of its name: not where it works, nor who is in it."""
+    return {name: value for name, value in resource.spec.items() if name not in ("default_project", "members")}
+
+
+def limits(quota: Resource, service: str) -> dict[str, int]:
+    """Name -> the most that there may be; -1: any number. Empty where it cannot be read."""
+    return _table(quota.spec.get(service))
+
+
+def used(quota: Resource, service: str) -> dict[str, int]:
+    return _table(_table(quota.info.get("used")).get(service))
+
+
+USERS_SEE = ("RESKEY:availability_zones", "multiattach", "replication_enabled")
+"""Extra specs of a volume type that Cinder shows to everybody (cinder.policies.type_extra_specs: USER_VISIBLE_EXTRA_SPECS)."""
+
+
+def seen_by_users(volume_type: Resource) -> dict[str, Any]:
+    """What a volume type means to its users; the rest is its backend's."""
+    return {name: value for name, value in extra_specs(volume_type).items() if name in USERS_SEE}
 
 
 def flavor_users(flavor: Resource) -> tuple[str, ...]:
@@ -150,6 +187,12 @@ def group_of(rule: Resource) -> Ref | None:
 
 def remote_group_of(rule: Resource) -> Ref | None:
     return as_ref(field(rule, "remote_group"))
+
+
+def peers_of(rule: Resource) -> tuple[Ref, ...]:
+    """The groups of ports and of addresses that it lets in or out."""
+    found = (as_ref(field(rule, name)) for name in ("remote_group", "remote_address_group"))
+    return tuple(ref for ref in found if ref)
 
 
 def rule_terms(rule: Resource) -> tuple[Any, ...]:

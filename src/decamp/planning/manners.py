@@ -57,6 +57,21 @@ def ask(resources: Mapping[Ref, Resource], servers: Iterable[Resource], manner: 
     return msgspec.structs.replace(asked, refusals=tuple(refusals))
 
 
+def carried_bytes(resource: Resource, manner: str | None) -> int:
+    """The most that its copy in this manner brings over the network: images as they are stored, disks at their full size."""
+    match resource.kind:
+        case "image" | "server_snapshot":
+            return int(fields.field(resource, "size") or 0)
+        case "volume" if manner == COPY:
+            return volume_bytes(resource)
+        case _:
+            return 0
+
+
+def volume_bytes(volume: Resource) -> int:
+    return int(fields.field(volume, "size_gib") or 0) << 30
+
+
 def _snapshot(asked: Asked, server: Resource) -> None:
     """The root disk becomes an image in the new cloud: pseudo-kind `server_snapshot`, with the server's id."""
     snapshot = Resource(

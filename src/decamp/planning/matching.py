@@ -90,21 +90,8 @@ def mapped(match: Match, resource: Resource) -> Resource | None:
 
 
 def _table(mapping: mapping_module.Mapping, kind: str) -> dict[str, str]:
-    match kind:
-        case "network":
-            return mapping.network
-        case "subnet":
-            return mapping.subnet
-        case "image":
-            return mapping.image
-        case "flavor":
-            return mapping.flavor
-        case "keypair":
-            return mapping.keypair
-        case "project":
-            return mapping.project
-        case _:
-            return {}
+    """Addresses are asked for, and no object of the new cloud stands for them beforehand."""
+    return getattr(mapping, kind) if kind in mapping.__struct_fields__ and kind not in ("zone", "floating_ip") else {}
 
 
 def _in_new(match: Match, kind: str, key: str, value: str) -> Resource:
@@ -143,6 +130,34 @@ def _if_there(match: Match, resource: Resource, entry: Entry | None) -> Entry | 
     return entry if entry and Ref(resource.kind, str(entry.new_id)) in match.there else None
 
 
+_FROM_OTHERS = {"subnet": "subnet_pool", "subnet_pool": "address_scope"}
+"""Kind -> what it was cut from. Where that is another project's and nothing stands for it, it does without: its range stays as it is."""
+
+
+def _without_others(match: Match, resource: Resource, field: str) -> Resource:
+    ref = fields.as_ref(resource.spec.get(field))
+    other = next((one for one in match.old_by_kind.get(field, ()) if one.ref == ref), None)
+    if ref is None or (other and (other.project == match.project.id or mapped(match, other))):
+        return resource
+    needs = tuple(need for need in resource.needs if need != ref)
+    return msgspec.structs.replace(resource, needs=needs, spec={**resource.spec, field: None})
+
+
+def _shared_with_known(match: Match, image: Resource) -> Resource:
+    known = [ref for ref in fields.members(image) if stands_for_project(match, ref)]
+    spec = {**image.spec, "members": [[ref.kind, ref.id] for ref in known]} if "members" in image.spec else image.spec
+    return msgspec.structs.replace(image, needs=tuple(sorted({*image.needs, *known})), spec=spec)
+
+
+def stands_for_project(match: Match, ref: Ref) -> str | None:
+    """The id in the new cloud of another project than the one that moves: as the mapping says, or an earlier run made it."""
+    other = next((one for one in match.old_by_kind.get("project", ()) if one.ref == ref), None)
+    if other is None or not match.as_operator:
+        return None
+    stand_in, earlier = mapped(match, other), moved_earlier(match, other)
+    return stand_in.id if stand_in else earlier.new_id if earlier else None
+
+
 def as_seen(match: Match) -> dict[Ref, Resource]:
     """The old cloud's resources, as this project's move sees them."""
     seen = {resource.ref: _seen(match, resource) for resource in match.old.resources}
@@ -155,12 +170,16 @@ def as_seen(match: Match) -> dict[Ref, Resource]:
 
 def _seen(match: Match, resource: Resource) -> Resource:
     """What belongs to the project needs the project. What moves for it drags no other project along: a private flavor is opened to this
-    one alone. A server that has moved needs nothing more; a floating IP, which is only reported, nothing at all."""
-    if resource.kind == "floating_ip" or (resource.kind == "server" and moved_earlier(match, resource)):
+    one alone, an image shared with those that the new cloud is known to have. A server that has moved needs nothing more."""
+    if resource.kind == "server" and moved_earlier(match, resource):
         return msgspec.structs.replace(resource, needs=())
-    if resource.kind == "flavor" and not fields.is_public_flavor(resource):
+    if resource.kind in ("flavor", "volume_type") and not fields.is_public(resource):
         access = [[match.project.kind, match.project.id]]
         return msgspec.structs.replace(resource, needs=(match.project.ref,), spec={**resource.spec, "access": access})
+    if resource.kind == "image":
+        resource = _shared_with_known(match, resource)
+    if resource.kind in _FROM_OTHERS:
+        resource = _without_others(match, resource, _FROM_OTHERS[resource.kind])
     if resource.project == match.project.id and resource.kind != "project":
         return msgspec.structs.replace(resource, needs=tuple(sorted({*resource.needs, match.project.ref})))
     return resource

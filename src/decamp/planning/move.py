@@ -20,10 +20,11 @@ from decamp.model.refs import Ref
 from decamp.model.survey import Resource, Survey
 from decamp.planning import fields
 from decamp.planning.carrying import hindrances
-from decamp.planning.decisions import Adopt, Create, Decision, Refuse, decide, surplus_rules
-from decamp.planning.manners import COPY, Asked, ask
+from decamp.planning.decisions import Adopt, Create, Decision, Refuse, decide, new_project_id, surplus_rules
+from decamp.planning.manners import COPY, Asked, ask, carried_bytes
 from decamp.planning.matching import Match, as_seen, is_foreign, mapped, match_of, moved_earlier
 from decamp.planning.ordering import reduced, topological
+from decamp.planning.quotas import exceeded
 from decamp.planning.selection import Closure, closure, find_project, find_servers
 
 Key = tuple[Verb, Ref]
@@ -38,23 +39,24 @@ def plan_move(
     made_from: dict[str, str],
     ledger: tuple[Entry, ...] = (),
 ) -> Plan:
-    """The plan to move a project, or the chosen servers of it with all that they need. `ledger`: what earlier runs have made.
+    """The plan to move a project, or the chosen applications of it with all that they need. `ledger`: what earlier runs have made.
 
-    Raises BadInput for a project, server, manner or mapping that is not there, or names several things.
+    Raises BadInput for a project, application, manner or mapping that is not there, or names several things.
     """
     if old.cloud == new.cloud:
         raise BadInput(f"Cloud {old.cloud} was given both as the old and as the new one.")
     project = find_project(old, goal.project)
-    servers = find_servers(old, project, goal.servers)
+    servers = find_servers(old, project, goal)
     match = match_of(old, new, mapping, project, ledger)
     seen = as_seen(match)
     asked = ask(seen, [seen[server.ref] for server in servers if not moved_earlier(match, server)], goal.manner)
-    roots = [server.ref for server in servers] if goal.servers else _all_of(project, asked)
+    roots = _all_of(project, asked) if goal.is_whole_project else [server.ref for server in servers]
     reach = closure(asked.resources, roots, lambda resource: _is_carried(match, resource))
     decided = _decide_all(match, asked, reach)
     kept = _still_wanted(match, asked, reach, decided, roots)
     actions = _actions(_Draft(asked=asked, decided=decided, making=_making(decided, kept)))
     refusals = [*_missing(match, reach), *asked.refusals, *surplus_rules(match, {ref: decided[ref] for ref in kept})]
+    refusals += _over_quota(match, asked, decided, kept)
     refusals += [refusal for decision in decided.values() if isinstance(decision, Refuse) for refusal in decision.refusals]
     return Plan(
         goal=goal,
@@ -84,7 +86,7 @@ def _decide_all(match: Match, asked: Asked, reach: Closure) -> dict[Ref, Decisio
         resource = reach.resources[ref]
         decision = decide(match, resource, decided)
         if isinstance(decision, Create):
-            against = hindrances(decision.resource, match.pinned, reach.resources)
+            against = hindrances(decision.resource, match.pinned, reach.resources, as_admin=match.old.admin)
             wanting = [need for need in resource.needs if need in reach.missing or isinstance(decided.get(need), Refuse)]
             if wanting:
                 against = (*against, _needs_refused(resource, wanting, reach))
@@ -92,6 +94,10 @@ def _decide_all(match: Match, asked: Asked, reach: Closure) -> dict[Ref, Decisio
                 decision = Refuse(refusals=against)
         decided[ref] = decision
     _leave_behind(reach, decided)
+    for ref in order:
+        wanting = [need for need in reach.resources[ref].needs if isinstance(decided.get(need), Refuse)]
+        if wanting and isinstance(decided[ref], Create):
+            decided[ref] = Refuse(refusals=(_needs_refused(reach.resources[ref], wanting, reach),))
     return decided
 
 
@@ -120,6 +126,14 @@ def _still_wanted(match: Match, asked: Asked, reach: Closure, decided: Mapping[R
     return list(wanted.resources)
 
 
+def _over_quota(match: Match, asked: Asked, decided: Mapping[Ref, Decision], kept: Iterable[Ref]) -> tuple[Refusal, ...]:
+    """A project that is made gets the old one's limits, which have held it all."""
+    project = new_project_id(match, decided)
+    quota = next((one for one in match.new_by_kind.get("quota", ()) if one.id == project), None)
+    made = [asked.resources[ref] for ref in kept if isinstance(decided[ref], Create)]
+    return exceeded(quota, made, asked.resources) if quota else ()
+
+
 def _missing(match: Match, reach: Closure) -> list[Refusal]:
     refusals: list[Refusal] = []
     for ref, by in reach.missing.items():
@@ -146,9 +160,12 @@ def _actions(draft: _Draft) -> tuple[Action, ...]:
     after = {key: {making[need] for need in draft.asked.resources[ref].needs if need in making} for ref, key in making.items()}
     actions = {key: _into_new(draft, draft.asked.resources[ref]) for ref, key in making.items()}
     completing = _completing(draft)
+    servers = {port: key for ref, key in making.items() if ref.kind == "server" for port in fields.ports(draft.asked.resources[ref])}
     for ref, (verb, _) in making.items():
         if ref.kind == "server" and verb is Verb.CREATE:
             _hand_over(draft, draft.asked.resources[ref], completing, actions, after)
+        elif ref.kind in LEADING_TO_PORTS and verb is Verb.CREATE:
+            after[making[ref]].update(_led_to(draft, draft.asked.resources[ref], completing, servers))
     order = topological(after, rank=_rank)
     direct = reduced(order, after)
     return tuple(msgspec.structs.replace(actions[key], after=tuple(actions[other].id for other in direct[key])) for key in order)
@@ -156,19 +173,32 @@ def _actions(draft: _Draft) -> tuple[Action, ...]:
 
 KINDS = (
     "project",
+    "quota",
+    "user",
+    "group",
+    "role_assignment",
     "keypair",
+    "volume_type",
     "flavor",
     "image",
+    "qos_policy",
+    "address_scope",
+    "subnet_pool",
     "network",
     "subnet",
     "router",
+    "address_group",
     "security_group",
     "security_group_rule",
     "port",
+    "trunk",
+    "rbac_policy",
     "server_group",
     "server_snapshot",
     "volume",
     "server",
+    "floating_ip",
+    "port_forwarding",
 )
 """The order in which a plan lists what could come in any order."""
 
@@ -223,7 +253,7 @@ def _hand_over(
     create = draft.making[server.ref]
     copied = {draft.making[need] for need in server.needs if need in draft.making and _reads_disk(draft, need)}
     ports = [draft.asked.resources[port] for port in fields.ports(server)]
-    after[create].update(*(completing.get(need, ()) for port in ports for need in port.needs))
+    after[create].update(*(completing.get(need, ()) for port in ports for need in (port.ref, *port.needs)))
     lock = (Verb.LOCK_SERVER, server.ref)
     actions[lock] = _on_old(Verb.LOCK_SERVER, server, {"locked": (False, True)}, "its copy has taken over: it waits for confirm or undo")
     after[lock] = {create}
@@ -241,6 +271,16 @@ def _hand_over(
         after[stop] = {create}
         after[lock].add(stop)
     actions[stop] = _on_old(Verb.STOP_SERVER, server, {"status": ("ACTIVE", "SHUTOFF")}, why)
+
+
+LEADING_TO_PORTS = ("floating_ip", "port_forwarding")
+"""Kinds that lead from outside to a port: behind a router, and to a server that is there."""
+
+
+def _led_to(draft: _Draft, address: Resource, completing: Mapping[Ref, set[Key]], servers: Mapping[Ref, Key]) -> set[Key]:
+    ports = [draft.asked.resources[need] for need in address.needs if need.kind == "port" and need in draft.making]
+    routers = {key for port in ports for need in port.needs for key in completing.get(need, ()) if need.kind == "subnet"}
+    return routers | {servers[port.ref] for port in ports if port.ref in servers}
 
 
 def _on_old(verb: Verb, server: Resource, changes: dict[str, tuple[Any, Any]], why: str) -> Action:
@@ -269,7 +309,8 @@ def _is_known_in_new(draft: _Draft, port: Resource) -> bool:
 
 
 def _completing(draft: _Draft) -> dict[Ref, set[Key]]:
-    """What a server does not need to exist, but to come up as it did: to each subnet its routers, to each group its rules."""
+    """What a server does not need to exist, but to come up as it did: to each subnet its routers, to each group its
+    rules; and to each port its trunk, which takes no port any more that a host has bound."""
     found: defaultdict[Ref, set[Key]] = defaultdict(set)
     for ref, key in draft.making.items():
         resource = draft.asked.resources[ref]
@@ -278,16 +319,13 @@ def _completing(draft: _Draft) -> dict[Ref, set[Key]]:
                 found[need].add(key)
         elif ref.kind == "security_group_rule" and (group := fields.group_of(resource)):
             found[group].add(key)
+        elif ref.kind == "trunk" and (parent := fields.as_ref(fields.field(resource, "port"))):
+            found[parent].add(key)
     return dict(found)
 
 
 def _forecast(asked: Asked, decided: Mapping[Ref, Decision], kept: Iterable[Ref]) -> Forecast:
     """Bytes are the most that is carried: images as they are stored, disks at their full size. Times are not foretold."""
     made = [asked.resources[ref] for ref in kept if isinstance(decided[ref], Create)]
-    carried = 0
-    for resource in made:
-        if resource.kind in ("image", "server_snapshot"):
-            carried += int(fields.field(resource, "size") or 0)
-        elif resource.kind == "volume" and asked.manners[resource.ref] == COPY:
-            carried += int(fields.field(resource, "size_gib") or 0) << 30
+    carried = sum(carried_bytes(resource, asked.manners.get(resource.ref)) for resource in made)
     return Forecast(servers=sum(resource.kind == "server" for resource in made), bytes=carried)

@@ -1,4 +1,4 @@
-"""What a move is about: the project, its chosen servers, and all that has to go with them."""
+"""What a move is about: the project, the applications chosen of it, and all that has to go with them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from decamp.model.errors import BadInput
+from decamp.model.plan import MoveGoal
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource, Survey
 from decamp.planning import fields
@@ -27,21 +28,49 @@ def find_project(old: Survey, wanted: str) -> Resource:
     raise BadInput(f"project {wanted!r}: no project of that id or name is in the survey of cloud {old.cloud}{limited}.")
 
 
-def find_servers(old: Survey, project: Resource, wanted: Iterable[str]) -> tuple[Resource, ...]:
-    """Each by id or by unique name among the project's; none wanted: all of them. Raises BadInput."""
-    every = [resource for resource in old.resources if resource.kind == "server"]
-    own = [server for server in every if server.project == project.id]
-    chosen: dict[str, Resource] = {} if wanted else {server.id: server for server in own}
-    for one in wanted:
-        found = _matches(own, one)
-        if len(found) > 1:
-            raise BadInput(f"server {one!r}: {fields.label(project)} has several of that name: {_listed(found)}. Give the id.")
-        if not found:
-            elsewhere = next((server.project for server in every if server.id == one), None)
-            hint = f"; it belongs to project {elsewhere}" if elsewhere else ""
-            raise BadInput(f"server {one!r}: no server of that id or name is in {fields.label(project)} of cloud {old.cloud}{hint}.")
-        chosen[found[0].id] = found[0]
-    return tuple(server for _, server in sorted(chosen.items()))
+def find_servers(old: Survey, project: Resource, goal: MoveGoal) -> tuple[Resource, ...]:
+    """The project's servers that the goal names, each once; nothing named: all of them.
+
+    Raises BadInput for a server, stack or server group that is not there or not the only one of its name, and for what has no servers.
+    """
+    own = {one.id: one for one in old.resources if one.kind == "server" and one.project == project.id}
+    if goal.is_whole_project:
+        return tuple(server for _, server in sorted(own.items()))
+    chosen = {_named(old, project, "server", one).id for one in goal.servers}
+    for kind, names, of in (("stack", goal.stacks, _in_stack), ("tag", goal.tags, _with_tag), ("server group", goal.groups, _in_group)):
+        for name in names:
+            found = {server.id for server in of(old, project, name, own.values())}
+            if not found:
+                raise BadInput(f"{kind} {name!r}: no server of {fields.label(project)} in cloud {old.cloud} belongs to it.")
+            chosen |= found
+    return tuple(own[one] for one in sorted(chosen))
+
+
+def _named(old: Survey, project: Resource, kind: str, wanted: str) -> Resource:
+    """The project's one resource of this kind that has this id or unique name."""
+    every = [resource for resource in old.resources if resource.kind == kind]
+    what = f"{kind.replace('_', ' ')} {wanted!r}"
+    found = _matches([one for one in every if one.project == project.id], wanted)
+    if len(found) > 1:
+        raise BadInput(f"{what}: {fields.label(project)} has several of that name: {_listed(found)}. Give the id.")
+    if not found:
+        elsewhere = next((one.project for one in every if one.id == wanted), None)
+        hint = f"; it belongs to project {elsewhere}" if elsewhere else ""
+        raise BadInput(f"{what}: no {kind.replace('_', ' ')} of that id or name is in {fields.label(project)} of cloud {old.cloud}{hint}.")
+    return found[0]
+
+
+def _in_stack(old: Survey, project: Resource, wanted: str, servers: Iterable[Resource]) -> list[Resource]:
+    return [server for server in servers if wanted in (fields.field(server, "stack_id"), fields.field(server, "stack"))]
+
+
+def _with_tag(old: Survey, project: Resource, wanted: str, servers: Iterable[Resource]) -> list[Resource]:
+    return [server for server in servers if wanted in fields.tags(server)]
+
+
+def _in_group(old: Survey, project: Resource, wanted: str, servers: Iterable[Resource]) -> list[Resource]:
+    group = _named(old, project, "server_group", wanted)
+    return [server for server in servers if fields.server_group(server) == group.ref]
 
 
 def _matches(candidates: Iterable[Resource], wanted: str) -> list[Resource]:
@@ -63,7 +92,8 @@ def closure(resources: Mapping[Ref, Resource], roots: Iterable[Ref], carried: Ca
     """The roots, all that they need, and the members of what is found so: transitively.
 
     Members are what is of no use to its owner's users when it is left behind: the rules of a group, the subnets of a network,
-    the routers of a subnet, the floating IPs of a port. Only what is itself `carried` to the new cloud brings its members along.
+    the routers of a subnet, the floating IPs, forwardings and trunk of a port, whom a network is shared with. Only what is itself `carried`
+    to the new cloud brings its members along.
     """
     members = _members(resources.values())
     found: dict[Ref, Resource] = {}
@@ -98,8 +128,12 @@ def _members(resources: Iterable[Resource]) -> dict[Ref, list[Ref]]:
                 owners = [fields.network_of(resource)]
             case "router":
                 owners = [need for need in resource.needs if need.kind == "subnet"]
-            case "floating_ip":
+            case "floating_ip" | "trunk":
                 owners = [fields.as_ref(fields.field(resource, "port"))]
+            case "port_forwarding":
+                owners = [need for need in resource.needs if need.kind == "port"]
+            case "rbac_policy":
+                owners = [fields.as_ref(fields.field(resource, "object"))]
             case _:
                 owners = []
         for owner in owners:

@@ -34,14 +34,14 @@ def listed(cloud: Cloud, service: str, path: str, key: str, query: Json | None =
         asked = dict(parse_qsl(urlsplit(following[0]).query))
 
 
-def got(cloud: Cloud, service: str, path: str, key: str, query: Json | None = None) -> Any:
-    """What is under `key`, or null where the service answers 404."""
+def got(cloud: Cloud, service: str, path: str, key: str | None, query: Json | None = None, *, headers: Json | None = None) -> Any:
+    """What is under `key` (null: the whole answer), or null where the service answers 404."""
     with cloud.calling(f"get {path}"):
-        response = getattr(cloud.connection, service).get(path, params=query or {})
+        response = getattr(cloud.connection, service).get(path, params=query or {}, headers=headers or {})
         if response.status_code == 404:
             return None
         raise_from_response(response)
-        return response.json()[key]
+        return response.json()[key] if key else response.json()
 
 
 def posted(cloud: Cloud, service: str, path: str, body: Json) -> Json:

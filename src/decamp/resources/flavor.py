@@ -15,12 +15,24 @@ from decamp.model.errors import Refused
 from decamp.model.refs import Ref, fingerprint
 from decamp.model.survey import Resource
 from decamp.resources import calls
+from decamp.resources.attributes import changed, its_own, kept, lost, mapped_as
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
 from decamp.resources.marks import mark_of, marked, unmarked
 from decamp.resources.specs import differences, pair, sealed, unchanged
 
 NAME = "flavor"
+
+ATTRIBUTES = (
+    *kept("vcpus", "description", "rxtx_factor", "extra_specs", ram_mib="ram", disk_gib="disk", swap_mib="swap"),
+    *kept(ephemeral_gib="OS-FLV-EXT-DATA:ephemeral", public="os-flavor-access:is_public"),
+    *mapped_as(how="for projects that are moved or were", access="flavor_access"),
+    *changed("name", how="kept by a copy; a flavor of the new cloud with equal amounts and extra specs may have another"),
+    *changed("id", how="kept by a copy, unless the new cloud has given it to another"),
+    *its_own("links"),
+    *lost("OS-FLV-DISABLED:disabled", why="Nova has no call that sets it"),
+)
+"""The access list is a call of its own."""
 
 _MARKED_FROM = "2.55"
 """Compute microversion that gave flavors a description."""

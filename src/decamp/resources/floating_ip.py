@@ -1,76 +1,96 @@
-"""Floating IPs, which are only told: the same address in two clouds at once is an outage, so this version moves none."""
+"""Floating IPs: an address of the mapped external network that leads to the copy of the port. The mark is a suffix of the description.
+
+The same address in two clouds at once is an outage. So a copy has a new address, unless the mapping says which one is to be asked for.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NoReturn
 
 from decamp.clouds import Cloud
-from decamp.model.errors import Refused
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
-from decamp.resources import calls
+from decamp.resources import neutron
+from decamp.resources.attributes import changed, its_own, kept, mapped_as
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
-from decamp.resources.marks import unmarked
-from decamp.resources.neutron import owner
-from decamp.resources.specs import pair, sealed
+from decamp.resources.specs import differences, mapped, pair, sealed
 
 NAME = "floating_ip"
 
+ATTRIBUTES = (
+    *neutron.OWN,
+    *mapped_as(network="floating_network_id", port="port_id", qos_policy="qos_policy_id"),
+    *kept("fixed_ip_address", "description", "tags", "dns_name", "dns_domain"),
+    *its_own("status", "router_id", "port_details"),
+    *changed("floating_ip_address", how="the one that the mapping says, else a new one: a plan tells which"),
+    *changed("port_forwardings", how="they are a kind of their own"),
+)
+
 
 def export(cloud: Cloud, project: str | None) -> Iterable[Resource]:
-    mine = owner(cloud, project)
-    for address in calls.listed(cloud, "network", "/floatingips", "floatingips", {"project_id": mine} if mine else None):
-        if mine is None or address["project_id"] == mine:
-            yield told(address)
+    return (told(address) for address in neutron.owned(cloud, NAME, project))
 
 
 def read(cloud: Cloud, id: str) -> Resource | None:
-    address = calls.got(cloud, "network", f"/floatingips/{id}", "floatingip")
+    address = neutron.got(cloud, NAME, id)
     return told(address) if address else None
 
 
 def told(address: Json) -> Resource:
-    port = address.get("port_id")
+    network, port = pair("network", address["floating_network_id"]), pair("port", address.get("port_id"))
+    limits = pair("qos_policy", address.get("qos_policy_id"))
     return sealed(
         NAME,
         address["id"],
         address["floating_ip_address"],
         address["project_id"],
-        [Ref("network", address["floating_network_id"]), *([Ref("port", port)] if port else [])],
-        spec={
-            "floating_ip_address": address["floating_ip_address"],
-            "network": pair("network", address["floating_network_id"]),
-            "port": pair("port", port),
+        [Ref(*ref) for ref in (network, port, limits) if ref],
+        spec=neutron.common(address)
+        | {
+            "network": network,
+            "port": port,
             "fixed_ip_address": address.get("fixed_ip_address"),
-            "description": unmarked(address.get("description")),
-            "tags": sorted(address.get("tags") or []),
+            "dns_name": address.get("dns_name") or "",
+            "dns_domain": address.get("dns_domain") or "",
+            "qos_policy": limits,
         },
-        info={"router": pair("router", address.get("router_id")), "status": address["status"]},
+        info={"router": pair("router", address.get("router_id")), "status": address["status"]} | neutron.unsupported(address),
     )
 
 
-def find(passage: Passage, resource: Resource) -> None:
-    """Nothing makes copies of them."""
+def find(passage: Passage, resource: Resource) -> str | None:
+    return neutron.found_and_tagged(passage, resource)
 
 
-def create(passage: Passage, resource: Resource) -> NoReturn:
-    raise _not_moved(resource.name)
+def create(passage: Passage, resource: Resource) -> str:
+    """Where the planned spec has an `address`, this very one is asked for, which takes an operator. A router has to lead to the port."""
+    neutron.refuse_unsupported(resource)
+    spec = resource.spec
+    body: Json = {
+        "floating_network_id": mapped(passage.ids, spec["network"]),
+        "description": neutron.described(resource, passage),
+        **neutron.asked(spec, "dns_name", "dns_domain"),
+        **neutron.limited(passage, spec),
+    }
+    if spec.get("address"):
+        body["floating_ip_address"] = spec["address"]
+    if spec.get("port"):
+        body |= {"port_id": mapped(passage.ids, spec["port"]), "fixed_ip_address": spec["fixed_ip_address"]}
+    return neutron.created(passage, resource, body, by_admin=bool(spec.get("address")))
 
 
 def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
-    return (f"floating IP {resource.name} is not moved",)
+    copy = read(passage.new, id)
+    told = differences(resource, copy, passage.ids, but=("address",))
+    wanted = resource.spec.get("address")
+    return (
+        (*told, f"floating_ip {resource.name}: its copy is {copy.name}, and not {wanted}")
+        if copy and wanted not in (None, copy.name)
+        else told
+    )
 
 
 def remove(cloud: Cloud, id: str, expects: str) -> None:
-    there = read(cloud, id)
-    if there:
-        raise _not_moved(there.name)
-
-
-def _not_moved(address: str) -> Refused:
-    return Refused(
-        f"floating IP {address} is not moved: the same address in both clouds at once is an outage. "
-        "Withdraw it in the old cloud and give the copy one of the new cloud's."
-    )
+    """Neutron refuses while it has port forwardings."""
+    neutron.removed(cloud, id, expects, read)

@@ -12,40 +12,13 @@ from decamp.model.errors import Refused
 from decamp.model.refs import Ref, fingerprint
 from decamp.model.survey import Resource
 from decamp.resources import calls, image_data
+from decamp.resources.attributes import changed, its_own, kept, lost, mapped_as, owner, refused
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
 from decamp.resources.specs import differences, mapped, pair, sealed, unchanged
 from decamp.resources.tagging import UNFINISHED, without_marks
 
 NAME = "image"
-
-READ_ONLY = frozenset(
-    [
-        "id",
-        "status",
-        "created_at",
-        "updated_at",
-        "owner",
-        "size",
-        "virtual_size",
-        "checksum",
-        "os_hash_algo",
-        "os_hash_value",
-        "self",
-        "file",
-        "schema",
-        "direct_url",
-        "locations",
-        "location",
-        "stores",
-        "deleted",
-        "deleted_at",
-    ]
-)
-"""What Glance sets itself (image API v2: base attributes; glance.api.v2.images: _readonly, _reserved and _disallowed properties)."""
-
-WRITABLE = frozenset({"name", "disk_format", "container_format", "min_disk", "min_ram", "visibility", "protected", "os_hidden", "tags"})
-"""What is no property in the API's sense, and can be asked for."""
 
 OF_THE_OLD_CLOUD = frozenset(
     [
@@ -66,11 +39,38 @@ OF_THE_OLD_CLOUD = frozenset(
 RESERVED = "os_glance"
 """Prefix of properties that Glance keeps to itself and refuses to be given."""
 
-OWNERS_CHOICE = frozenset({"name", "visibility", "protected", "hidden", "tags", "min_disk", "min_ram"})
+SIGNATURE = frozenset({"img_signature", "img_signature_hash_method", "img_signature_key_type", "img_signature_certificate_uuid"})
+"""Properties that make Glance verify the bytes while they come, with a certificate of its own cloud (glance.common.signature_utils)."""
+
+OWNERS_CHOICE = frozenset({"name", "visibility", "members", "protected", "hidden", "tags", "min_disk", "min_ram"})
 """What two images of one content may differ in, and are still the same base."""
 
 OTHER_IMAGES = {"kernel": "kernel_id", "ramdisk": "ramdisk_id"}
 """Fields of the spec -> properties that hold another image's id (images of the formats ami, ari, aki)."""
+
+ATTRIBUTES = (
+    *owner("owner"),
+    *kept("name", "disk_format", "container_format", "min_disk", "min_ram", "protected", "tags", "size", hidden="os_hidden"),
+    *kept("visibility", how="`public` takes an operator: a tenant's copy is private"),
+    *kept("os_hash_value", how="where both Glances compute the same; the bytes are hashed on the way in any case"),
+    *mapped_as(**OTHER_IMAGES),
+    *mapped_as(how="for projects that are moved or were, who accept it anew", members="members"),
+    *kept(how="every property that is not in this table, of any name", properties="*"),
+    *(
+        attribute
+        for name in sorted(SIGNATURE)
+        for attribute in kept(how="given after the bytes; the certificate has to be brought to the new key manager", properties=name)
+    ),
+    *its_own("id", "status", "created_at", "updated_at", "deleted", "deleted_at", "self", "file", "schema", "virtual_size"),
+    *changed("os_hash_algo", "checksum", how="as the new Glance computes it"),
+    *changed("direct_url", "locations", "location", "stores", how="where the new Glance keeps it"),
+    *lost(*sorted(OF_THE_OLD_CLOUD), why="names things of the old cloud, where Nova wrote it"),
+    *lost(f"{RESERVED}*", why="Glance's own notes, which it lets nobody write"),
+    *refused("cinder_encryption_key_id", "cinder_encryption_key_deletion_policy", why="its key stays in the old cloud"),
+)
+"""Members are a call of their own."""
+
+_NO_PROPERTIES = frozenset(attribute.name for attribute in ATTRIBUTES if attribute.field != "properties")
 
 
 def export(cloud: Cloud, project: str | None) -> Iterable[Resource]:
@@ -96,14 +96,10 @@ def read(cloud: Cloud, id: str) -> Resource | None:
 def told(image: Json, members: Iterable[str], *, publishes: bool) -> Resource:
     """`publishes`: whether who reads it may publish images, which is what a copy of a public one takes.
 
-    The fingerprint leaves `protected` out: a removal has to lift it first, and may be cut short then.
+    The fingerprint leaves `protected` out: a removal has to lift it first, and may be cut short then; and members, whom not everybody sees.
     """
-    properties = {
-        name: value
-        for name, value in sorted(image.items())
-        if name not in READ_ONLY | WRITABLE | OF_THE_OLD_CLOUD and not name.startswith(RESERVED)
-    }
-    others = {field: pair(NAME, properties.pop(name, None)) for field, name in OTHER_IMAGES.items()}
+    properties = {name: value for name, value in sorted(image.items()) if name not in _NO_PROPERTIES and not name.startswith(RESERVED)}
+    others = {field: pair(NAME, image.get(name)) for field, name in OTHER_IMAGES.items()}
     spec: dict[str, Any] = {
         "name": image["name"],
         "disk_format": image["disk_format"],
@@ -118,27 +114,30 @@ def told(image: Json, members: Iterable[str], *, publishes: bool) -> Resource:
         **others,
         "os_hash_algo": image.get("os_hash_algo"),
         "os_hash_value": image.get("os_hash_value"),
+        "size": image["size"],
+        "members": [pair("project", member) for member in sorted(members)],
     }
     info: dict[str, Any] = {
         "status": image["status"],
-        "size": image["size"],
         "virtual_size": image.get("virtual_size"),
         "checksum": image.get("checksum"),
-        "members": sorted(members),
-        "not_carried": _not_carried(image, sorted(members), publishes=publishes),
+        "not_carried": _not_carried(image, publishes=publishes),
     }
     unsupported = _unsupported(image)
     if unsupported:
         info["unsupported"] = unsupported
     needs = [Ref(*ref) for ref in others.values() if ref]
     resource = sealed(NAME, image["id"], image["name"] or "", image["owner"], needs, spec, info)
-    lasting = {field: value for field, value in spec.items() if field != "protected"}
+    lasting = {field: value for field, value in spec.items() if field not in ("protected", "members")}
     return msgspec.structs.replace(resource, fingerprint=fingerprint(lasting, resource.needs))
 
 
 def find(passage: Passage, resource: Resource) -> str | None:
     """Halves are deleted: Glance cannot go on with an upload that was broken off."""
-    return image_data.find_finished(passage.new, passage.mark)
+    there = image_data.find_finished(passage.new, passage.mark)
+    if there:
+        _share(passage, resource, there)
+    return there
 
 
 def create(passage: Passage, resource: Resource) -> str:
@@ -148,16 +147,32 @@ def create(passage: Passage, resource: Resource) -> str:
     spec = resource.spec
     body = {name: spec[name] for name in ("name", "disk_format", "container_format", "min_disk", "min_ram", "tags")}
     others = {name: mapped(passage.ids, spec[field]) for field, name in OTHER_IMAGES.items() if spec.get(field)}
-    return image_data.copy_image(
+    signature = {name: value for name, value in spec["properties"].items() if name in SIGNATURE}
+    unsigned = {name: value for name, value in spec["properties"].items() if name not in SIGNATURE}
+    made = image_data.copy_image(
         passage.old,
         resource.id,
         passage.new,
-        {**body, "visibility": "private", **spec["properties"], **others},
+        {**body, "visibility": "private", **unsigned, **others},
         passage.mark,
-        finishing={"visibility": _visibility(passage.new, spec), "protected": spec["protected"], "os_hidden": spec["hidden"]},
+        finishing={"visibility": _visibility(passage.new, spec), "protected": spec["protected"], "os_hidden": spec["hidden"], **signature},
         progress=passage.progress,
         cancelled=passage.cancelled,
     )
+    _share(passage, resource, made)
+    return made
+
+
+def _share(passage: Passage, resource: Resource, id: str) -> None:
+    """With the copies, as far as they are known, of all projects that it is shared with."""
+    there = image_data.got(passage.new, id)
+    missing = _sharers(passage, resource) - set(_members(passage.new, there, passage.new.project_id) if there else ())
+    for member in sorted(missing):
+        calls.posted(passage.new, "image", f"/images/{id}/members", {"member": member})
+
+
+def _sharers(passage: Passage, resource: Resource) -> set[str]:
+    return {passage.ids[Ref(*member)] for member in resource.spec.get("members", ()) if Ref(*member) in passage.ids}
 
 
 def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
@@ -167,9 +182,8 @@ def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
     """
     image = image_data.got(passage.new, id)
     copy = told(image, (), publishes=passage.new.admin) if image else None
-    ignored = {"os_hash_algo", "os_hash_value"}
-    if image and passage.mark not in image["tags"]:
-        ignored |= OWNERS_CHOICE
+    is_ours = image is not None and passage.mark in image["tags"]
+    ignored = {"os_hash_algo", "os_hash_value", "members"} | (set() if is_ours else OWNERS_CHOICE)
     if resource.spec.get("visibility") == "public" and not passage.new.admin:
         ignored.add("visibility")
     found = list(differences(resource, copy, passage.ids, but=ignored))
@@ -177,11 +191,11 @@ def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
         what = f"{resource.kind} {resource.name or resource.id}"
         if image["status"] != "active" or UNFINISHED in image["tags"]:
             found.append(f"{what}: its copy is {image['status']}, and not finished")
-        if resource.info.get("size") not in (None, image["size"]):
-            found.append(f"{what}: its copy has {image['size']} bytes, where it has {resource.info['size']}")
         algorithm, digest = resource.spec.get("os_hash_algo"), resource.spec.get("os_hash_value")
         if algorithm and algorithm == image.get("os_hash_algo") and digest != image.get("os_hash_value"):
             found.append(f"{what}: its copy has other content: the {algorithm} differs")
+        unshared = _sharers(passage, resource) - set(_members(passage.new, image, passage.new.project_id)) if is_ours else set[str]()
+        found += [f"{what}: its copy is not shared with project {project}" for project in sorted(unshared)]
     return tuple(found)
 
 
@@ -208,10 +222,12 @@ def _members(cloud: Cloud, image: Json, owner: str | None) -> list[str]:
     return [member["member_id"] for member in calls.listed(cloud, "image", f"/images/{image['id']}/members", "members")]
 
 
-def _not_carried(image: Json, members: list[str], *, publishes: bool) -> list[str]:
+def _not_carried(image: Json, *, publishes: bool) -> list[str]:
     told: list[str] = []
-    if members:
-        told.append(f"its sharing with {len(members)} project(s): {', '.join(members)}")
+    if image.get("img_signature_certificate_uuid"):
+        told.append(
+            f"the certificate {image['img_signature_certificate_uuid']} that verifies its signature: bring it to the new key manager"
+        )
     if image["visibility"] == "public" and not publishes:
         told.append("its being public, because only an administrator may publish: its copy is private")
     dropped = sorted(OF_THE_OLD_CLOUD & image.keys())
@@ -228,6 +244,4 @@ def _unsupported(image: Json) -> list[str]:
         told.append("it holds no bytes of its own: it is the snapshot of a volume-backed server")
     if image.get("cinder_encryption_key_id"):
         told.append("it is the image of an encrypted volume, whose key stays in the old cloud")
-    if image.get("img_signature"):
-        told.append("it is signed with a certificate that lies in the old cloud")
     return told

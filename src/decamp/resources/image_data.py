@@ -54,8 +54,8 @@ def got(cloud: Cloud, id: str) -> Json | None:
 
 
 def patch(cloud: Cloud, id: str, values: Json) -> None:
-    """Set attributes that the image has already."""
-    changes = [{"op": "replace", "path": f"/{name}", "value": value} for name, value in values.items()]
+    """Set attributes, whether or not the image has them already."""
+    changes = [{"op": "add", "path": f"/{name}", "value": value} for name, value in values.items()]
     with cloud.calling(f"change image {id}"):
         headers = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
         raise_from_response(cloud.connection.image.patch(f"/images/{id}", json=changes, headers=headers))

@@ -14,11 +14,18 @@ from decamp.clouds import Cloud
 from decamp.model.errors import Refused
 from decamp.model.survey import Resource
 from decamp.resources import calls
+from decamp.resources.attributes import changed, its_own, kept
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
 from decamp.resources.specs import differences, sealed, unchanged
 
 NAME = "keypair"
+
+ATTRIBUTES = (
+    *kept("name", "type", "public_key"),
+    *changed("user_id", how="the acting user: Nova boots servers with the keys of whoever asks"),
+    *its_own("id", "fingerprint", "created_at", "updated_at", "deleted", "deleted_at"),
+)
 
 
 def id_of(cloud: Cloud, user: str, name: str) -> str:
@@ -27,14 +34,33 @@ def id_of(cloud: Cloud, user: str, name: str) -> str:
 
 
 def export(cloud: Cloud, project: str | None) -> Iterable[Resource]:
-    """One's own; and of others those that servers were booted with, where they can be read (admin, compute 2.10)."""
-    names = [listed["keypair"]["name"] for listed in calls.listed(cloud, "compute", "/os-keypairs", "keypairs")]
-    ids = {id_of(cloud, cloud.user_id, name) for name in names}
+    """One's own; and of others, who may see them (admin, compute 2.10): of every user, or of the project's users and servers."""
+    ids = {id_of(cloud, cloud.user_id, name) for name in _names(cloud)}
     if cloud.admin:
         query = {"all_tenants": 1} | ({"project_id": project} if project else {})
         servers = calls.listed(cloud, "compute", "/servers/detail", "servers", query)
         ids |= {id_of(cloud, server["user_id"], server["key_name"]) for server in servers if server.get("key_name")}
+        if cloud.at_least("compute", OTHERS_FROM):
+            ids |= {id_of(cloud, user, name) for user in _users(cloud, project) for name in _names(cloud, user)}
     return [found for found in (read(cloud, one) for one in sorted(ids)) if found]
+
+
+OTHERS_FROM = "2.10"
+"""Compute microversion from which an admin may read other users' keypairs."""
+
+
+def _names(cloud: Cloud, user: str | None = None) -> list[str]:
+    query = {"user_id": user} if user and user != cloud.user_id else {}
+    return [one["keypair"]["name"] for one in calls.listed(cloud, "compute", "/os-keypairs", "keypairs", query)]
+
+
+def _users(cloud: Cloud, project: str | None) -> set[str]:
+    """Ids of those with a role in the project, by themselves or in a group; null: of all."""
+    if project is None:
+        return {user["id"] for user in calls.listed(cloud, "identity", "/users", "users")}
+    query = {"scope.project.id": project, "effective": ""}
+    found = calls.listed(cloud, "identity", "/role_assignments", "role_assignments", query)
+    return {one["user"]["id"] for one in found if "user" in one}
 
 
 def read(cloud: Cloud, id: str) -> Resource | None:

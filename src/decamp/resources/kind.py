@@ -10,6 +10,7 @@ import msgspec
 from decamp.clouds import Cloud
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
+from decamp.resources.attributes import Attribute
 
 
 class Passage(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +22,8 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True):
     """Acting in the project that its copy will belong to."""
     ids: Mapping[Ref, str]
     """Old ref -> id in the new cloud: every ref in `needs` and in `spec` is in it."""
+    admin: Cloud | None = None
+    """The new cloud with an operator's own rights, for what a project's members may not ask for; null for a tenant."""
     mark: str
     """Goes into the create call (description, metadata, tag or name, as the API allows)."""
     progress: Callable[[int, int], None]
@@ -34,6 +37,11 @@ class Kind(Protocol):
     @property
     def NAME(self) -> str:  # noqa: N802 - a constant of the module
         """Such as `security_group`: the kind in a ref."""
+        ...
+
+    @property
+    def ATTRIBUTES(self) -> tuple[Attribute, ...]:  # noqa: N802 - a constant of the module
+        """What becomes of each attribute that a service shows."""
         ...
 
     def export(self, cloud: Cloud, project: str | None) -> Iterable[Resource]:

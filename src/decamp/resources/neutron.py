@@ -9,10 +9,26 @@ from decamp.clouds import Cloud
 from decamp.model.errors import Refused
 from decamp.model.survey import Resource
 from decamp.resources import calls
+from decamp.resources.attributes import its_own
+from decamp.resources.attributes import owner as owned_by
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
 from decamp.resources.marks import mark_of, marked, too_long_to_mark, unmarked
-from decamp.resources.specs import unchanged
+from decamp.resources.specs import differences, mapped, unchanged
+
+OWN = (*owned_by("project_id", "tenant_id"), *its_own("id", "created_at", "updated_at", "revision_number"))
+"""Attributes that every object of Neutron has."""
+
+_ELSEWHERE = {
+    "floating_ip": ("floatingips", "floatingip"),
+    "qos_policy": ("qos/policies", "policy"),
+    "rbac_policy": ("rbac-policies", "rbac_policy"),
+    "subnet_pool": ("subnetpools", "subnetpool"),
+}
+"""Kind -> path and key of an object, where they are not made of the kind's name."""
+
+_SHARED_AS = {"subnet_pool": "subnetpool"}
+"""Kind -> what RBAC policies call it, where that is not its name."""
 
 
 def owner(cloud: Cloud, project: str | None) -> str | None:
@@ -21,7 +37,7 @@ def owner(cloud: Cloud, project: str | None) -> str | None:
 
 
 def listed(cloud: Cloud, kind: str, **query: Any) -> Iterator[Json]:
-    return calls.listed(cloud, "network", path(kind), f"{kind}s", query)
+    return calls.listed(cloud, "network", path(kind), path(kind).rsplit("/", 1)[1].replace("-", "_"), query)
 
 
 def owned(cloud: Cloud, kind: str, project: str | None, **query: Any) -> Iterator[Json]:
@@ -33,7 +49,21 @@ def owned(cloud: Cloud, kind: str, project: str | None, **query: Any) -> Iterato
 
 
 def got(cloud: Cloud, kind: str, id: str) -> Json | None:
-    return calls.got(cloud, "network", f"{path(kind)}/{id}", kind)
+    return calls.got(cloud, "network", f"{path(kind)}/{id}", key(kind))
+
+
+def usable(cloud: Cloud, kind: str, project: str | None, told: Callable[[Json], Resource]) -> Iterator[Resource]:
+    """The project's own, and those of others that are shared with everybody or, by an RBAC policy, with it. Tenants are shown no others."""
+    mine = owner(cloud, project)
+    shared_with = granted(cloud, _SHARED_AS.get(kind, kind), mine) if cloud.admin and mine else frozenset[str]()
+    for one in listed(cloud, kind):
+        if not cloud.admin or mine in (None, one["project_id"]) or one.get("shared") or one["id"] in shared_with:
+            yield told(one)
+
+
+def knows(cloud: Cloud, alias: str) -> bool:
+    """Whether this Neutron has the extension."""
+    return calls.got(cloud, "network", f"/extensions/{alias}", "extension") is not None
 
 
 def granted(cloud: Cloud, kind: str, project: str) -> frozenset[str]:
@@ -43,15 +73,18 @@ def granted(cloud: Cloud, kind: str, project: str) -> frozenset[str]:
 
 
 def path(kind: str) -> str:
-    return f"/{kind.replace('_', '-')}s"
+    return f"/{_ELSEWHERE[kind][0] if kind in _ELSEWHERE else f'{kind}s'.replace('_', '-')}"
+
+
+def key(kind: str) -> str:
+    """Under which an object stands in requests and answers."""
+    return _ELSEWHERE[kind][1] if kind in _ELSEWHERE else kind
 
 
 def common(neutron_object: Json) -> dict[str, Any]:
-    """The fields of a spec that networks, subnets, ports, routers and security groups share."""
-    shared = {"name": neutron_object["name"], "description": unmarked(neutron_object.get("description"))}
-    if "admin_state_up" in neutron_object:
-        shared["admin_state_up"] = neutron_object["admin_state_up"]
-    return shared | {"tags": sorted(neutron_object.get("tags") or [])}
+    """The fields of a spec that most kinds share."""
+    shared = {field: neutron_object[field] for field in ("name", "admin_state_up") if field in neutron_object}
+    return shared | {"description": unmarked(neutron_object.get("description")), "tags": sorted(neutron_object.get("tags") or [])}
 
 
 def unsupported(neutron_object: Json, *reasons: Any) -> dict[str, Any]:
@@ -80,16 +113,29 @@ def described(resource: Resource, passage: Passage) -> str:
     return marked(resource.spec["description"], passage.mark)
 
 
-def created(passage: Passage, resource: Resource, given: Json) -> str:
+def created(passage: Passage, resource: Resource, given: Json, *, by_admin: bool = False) -> str:
     """Made, tagged; its id."""
-    made = posted(passage, resource.kind, given)
+    made = posted(passage, resource.kind, given, by_admin=by_admin)
     set_tags(passage, resource, made)
     return made
 
 
-def posted(passage: Passage, kind: str, given: Json) -> str:
-    """Its id."""
-    return calls.posted(passage.new, "network", path(kind), {kind: given})[kind]["id"]
+def posted(passage: Passage, kind: str, given: Json, *, by_admin: bool = False) -> str:
+    """Its id. `by_admin`: in the project's name, with an operator's own rights, if there is one: what tenants may not ask for."""
+    acting = passage.new
+    if by_admin and passage.admin:
+        acting, given = passage.admin, {**given, "project_id": passage.new.project_id}
+    return calls.posted(acting, "network", path(kind), {key(kind): given})[key(kind)]["id"]
+
+
+def asked(spec: Json, *fields: str) -> Json:
+    """Those of the fields that say something."""
+    return {field: spec[field] for field in fields if spec.get(field)}
+
+
+def limited(passage: Passage, spec: Json) -> Json:
+    """The QoS policy, if it has one."""
+    return {"qos_policy_id": mapped(passage.ids, spec["qos_policy"])} if spec.get("qos_policy") else {}
 
 
 def found(passage: Passage, resource: Resource, **query: Any) -> str | None:
@@ -101,6 +147,16 @@ def found(passage: Passage, resource: Resource, **query: Any) -> str | None:
     return None
 
 
+def found_by_spec(passage: Passage, resource: Resource, told: Callable[[Json], Resource]) -> str | None:
+    """Where there is no field for a mark: one of the new project's that is as it was asked for, and stands for no other old one."""
+    taken = {copy for ref, copy in passage.ids.items() if ref.kind == resource.kind and ref != resource.ref}
+    for one in owned(passage.new, resource.kind, passage.new.project_id):
+        there = told(one)
+        if there.id not in taken and not differences(resource, there, passage.ids):
+            return there.id
+    return None
+
+
 def found_and_tagged(passage: Passage, resource: Resource) -> str | None:
     """An attempt may have ended between the create call and the tags."""
     there = found(passage, resource)
@@ -109,10 +165,11 @@ def found_and_tagged(passage: Passage, resource: Resource) -> str | None:
     return there
 
 
-def set_tags(passage: Passage, resource: Resource, id: str) -> None:
+def set_tags(passage: Passage, resource: Resource, id: str, *, by_admin: bool = False) -> None:
     """Tags are a call of their own before the extension `tag-creation`; setting them again changes nothing."""
     if resource.spec.get("tags"):
-        calls.put(passage.new, "network", f"{path(resource.kind)}/{id}/tags", {"tags": resource.spec["tags"]})
+        acting = passage.admin if by_admin and passage.admin else passage.new
+        calls.put(acting, "network", f"/{path(resource.kind).rsplit('/', 1)[1]}/{id}/tags", {"tags": resource.spec["tags"]})
 
 
 def removed(cloud: Cloud, id: str, expects: str, read: Callable[[Cloud, str], Resource | None]) -> None:

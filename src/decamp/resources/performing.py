@@ -14,21 +14,36 @@ from decamp.model.errors import BadInput, Bug, Changed, Failed
 from decamp.model.plan import Action, Verb
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
-from decamp.resources import KINDS, flavor, image, keypair, project, security_group, security_group_rule, server_verbs
+from decamp.resources import (
+    KINDS,
+    flavor,
+    group,
+    image,
+    keypair,
+    project,
+    quota,
+    role_assignment,
+    security_group,
+    security_group_rule,
+    server_verbs,
+    user,
+    volume_type,
+)
 from decamp.resources.kind import Kind, Passage
 
-OUTSIDE_PROJECTS = frozenset({project.NAME, flavor.NAME, keypair.NAME})
-"""Kinds whose objects no project owns."""
+OUTSIDE_PROJECTS = frozenset(kind.NAME for kind in (project, user, group, role_assignment, quota, flavor, keypair, volume_type))
+"""Kinds whose objects no project owns, or none makes for itself."""
 
 ALREADY_THERE: Mapping[str, Callable[[Passage, Resource], str | None]] = {
     keypair.NAME: keypair.adopt,
+    role_assignment.NAME: role_assignment.adopt,
     security_group.NAME: security_group.adopt,
     security_group_rule.NAME: security_group_rule.adopt,
 }
 """Kinds of which the new cloud can have the very object already, without a plan that says so: the default group of a project that the
-same plan makes, the rules it is born with, a key."""
+same plan makes, the rules it is born with, a key, a role."""
 
-AS_MAPPED = frozenset({"mapping", "exists", "credentials", "moved_earlier"})
+AS_MAPPED = frozenset({"mapping", "exists", "credentials", "moved_earlier", "named"})
 """Reasons to adopt an object that need not be equal: someone said that it stands for the old one."""
 
 
@@ -45,6 +60,7 @@ class _Way:
             old=self.old,
             new=self._acting(action, attempt),
             ids=attempt.ids,
+            admin=self.new if self.new.admin else None,
             mark=attempt.mark,
             progress=progress or attempt.progress,
             cancelled=attempt.cancelled,
@@ -113,7 +129,8 @@ class _Adopting:
         """Nothing is made that could be found."""
 
     def perform(self, action: Action, attempt: Attempt) -> Outcome:
-        """Of projects, the acting user is let in; of private flavors, the projects that are moving. Raises Failed if it is not there."""
+        """Of projects, the acting user is let in; of private flavors and volume types, the projects that are moving. Raises Failed if it
+        is not there."""
         resource, passage = _resource(action), self._way.passage(action, attempt)
         chosen, because = _argument(action, "id"), _argument(action, "because")
         copy = _kind(resource.kind).read(passage.new, chosen)
@@ -121,11 +138,13 @@ class _Adopting:
             raise Failed(
                 f"{passage.new.name}: {resource.kind} {chosen}, which was to stand for {resource.name or resource.id}, is not there"
             )
-        if passage.new.admin and because != "credentials":
+        if passage.new.admin and because not in ("credentials", "named"):
             if resource.kind == project.NAME:
                 project.admit(passage.new, chosen)
             if resource.kind == flavor.NAME:
                 flavor.admit(passage, resource, chosen)
+            if resource.kind == volume_type.NAME:
+                volume_type.admit(passage, resource, chosen)
         said = f"{resource.kind} {copy.name or chosen} of {passage.new.name} stands for {resource.name or resource.id} ({because})"
         return Outcome(id=chosen, fingerprint=copy.fingerprint, adopted=True, said=said)
 

@@ -15,11 +15,36 @@ from decamp.clouds import Cloud
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.resources import neutron
+from decamp.resources.attributes import changed, its_own, kept, lost, mapped_as, refused
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
 from decamp.resources.specs import differences, mapped, pair, sealed
 
 NAME = "port"
+
+ATTRIBUTES = (
+    *neutron.OWN,
+    *kept("name", "description", "admin_state_up", "tags", "mac_address", "allowed_address_pairs", "port_security_enabled"),
+    *kept("dns_domain", "extra_dhcp_opts"),
+    *kept(how="of a server's port Nova sets it to the server's hostname", dns_name="dns_name"),
+    *kept(how="all but normal ones are refused: they depend on the old cloud's hardware", vnic_type="binding:vnic_type"),
+    *mapped_as(network="network_id", security_groups="security_groups", qos_policy="qos_policy_id"),
+    *mapped_as(
+        how="addresses are kept; those that Neutron makes of prefix and MAC (SLAAC) it makes again, the same", fixed_ips="fixed_ips"
+    ),
+    *its_own("status", "ip_allocation", "dns_assignment", "resource_request", "qos_network_policy_id", "data_plane_status"),
+    *changed("device_id", "device_owner", how="the copy of the server takes it, in its place among the interfaces"),
+    *changed("trunk_details", how="the trunk is a kind of its own"),
+    *changed("binding:host_id", "binding:vif_type", "binding:vif_details", how="given by the new cloud's host"),
+    *lost("binding:profile", why="describes a device of the old host: it is never read"),
+    *lost("propagate_uplink_status", why="of SR-IOV ports alone, which are refused"),
+    *refused(
+        "numa_affinity_policy", "device_profile", "hints", "trusted", "hardware_offload_type", why="depends on the old cloud's hardware"
+    ),
+)
+
+OF_TRUNK = "trunk:subport"
+"""device_owner of a port that a trunk has taken in."""
 
 _AUTOMATIC = {"slaac", "dhcpv6-stateless"}
 """ipv6_address_mode where Neutron makes the address of prefix and MAC, and takes none from the user."""
@@ -53,6 +78,7 @@ def told(port: Json) -> Resource:
         ),
         "port_security_enabled": port.get("port_security_enabled"),
         "vnic_type": port.get("binding:vnic_type"),
+        "qos_policy": pair("qos_policy", port.get("qos_policy_id")),
         "dns_name": "" if of_server else port.get("dns_name") or "",
         "dns_domain": port.get("dns_domain") or "",
         "extra_dhcp_opts": sorted(
@@ -63,7 +89,7 @@ def told(port: Json) -> Resource:
             key=lambda one: (one["ip_version"], one["opt_name"]),
         ),
     }
-    needs = {Ref("network", port["network_id"])}
+    needs = {Ref("network", port["network_id"])} | ({Ref("qos_policy", port["qos_policy_id"])} if port.get("qos_policy_id") else set())
     needs |= {Ref("subnet", ip["subnet_id"]) for ip in port["fixed_ips"]} | {Ref("security_group", group) for group in groups}
     return sealed(NAME, port["id"], port["name"], port["project_id"], needs, spec, _info(port))
 
@@ -83,10 +109,9 @@ def _info(port: Json) -> dict[str, Any]:
         "trunk": (port.get("trunk_details") or {}).get("trunk_id"),
     } | neutron.unsupported(
         port,
-        port.get("qos_policy_id") and f"it has the QoS policy {port['qos_policy_id']}",
-        port.get("trunk_details") and f"it is the parent of the trunk {port['trunk_details'].get('trunk_id')}",
         port.get("numa_affinity_policy") and f"it asks for the NUMA affinity {port['numa_affinity_policy']}",
-        device_owner and not of_server and f"it belongs to {device_owner}, which has to make it anew",
+        *(port.get(field) and f"it has {field} {port[field]}" for field in ("device_profile", "hints", "trusted", "hardware_offload_type")),
+        device_owner and not of_server and device_owner != OF_TRUNK and f"it belongs to {device_owner}, which has to make it anew",
     )
 
 
@@ -107,9 +132,7 @@ def create(passage: Passage, resource: Resource) -> str:
         body["port_security_enabled"] = spec["port_security_enabled"]
     if spec.get("vnic_type") not in {None, "normal"}:
         body["binding:vnic_type"] = spec["vnic_type"]
-    for field in ("allowed_address_pairs", "dns_name", "dns_domain", "extra_dhcp_opts"):
-        if spec.get(field):
-            body[field] = spec[field]
+    body |= neutron.asked(spec, "allowed_address_pairs", "dns_name", "dns_domain", "extra_dhcp_opts") | neutron.limited(passage, spec)
     return neutron.created(passage, resource, body)
 
 

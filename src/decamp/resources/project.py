@@ -1,7 +1,7 @@
 """Projects, for operators: tenants' credentials belong to one. The mark is a suffix of the description, in the create call.
 
-The acting user is given the role `member` in a project that Decamp makes, so that the other kinds can be made inside it. Users and their
-roles are not copied: they are often another directory's, and passwords cannot be moved.
+The acting user is given the role `member` in a project that Decamp makes, so that the other kinds can be made inside it. Its users,
+groups and roles are kinds of their own.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from decamp.clouds import Cloud
-from decamp.model.errors import Failed, Refused
+from decamp.model.errors import Refused
 from decamp.model.survey import Resource
-from decamp.resources import calls
+from decamp.resources import calls, identity
+from decamp.resources.attributes import changed, its_own, kept, lost, mapped_as, refused
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
 from decamp.resources.marks import mark_of, marked, unmarked
@@ -19,6 +20,16 @@ from decamp.resources.neutron import refuse_unsupported
 from decamp.resources.specs import differences, sealed, unchanged
 
 NAME = "project"
+
+ATTRIBUTES = (
+    *its_own("id", "links"),
+    *kept("name", "description", "tags"),
+    *kept(how="a disabled one is refused: nothing can be made in its copy", enabled="enabled"),
+    *mapped_as(how="by the domain's name", domain="domain_id"),
+    *changed("parent_id", how="the copy of a project below another belongs to its domain"),
+    *lost("options", why="`immutable` alone, which would stand in the way of the run"),
+    *refused("is_domain", why="domains are not copied"),
+)
 
 ROLE = "member"
 """Keystone's bootstrap makes it since Rocky; each service's default policies give it a project's ordinary work."""
@@ -29,14 +40,17 @@ def export(cloud: Cloud, project: str | None) -> Iterable[Resource]:
     wanted = project or (None if cloud.admin else cloud.project_id)
     if wanted is None:
         names: dict[str, str] = {}
-        return [told(one, _domain_name(cloud, one["domain_id"], names)) for one in calls.listed(cloud, "identity", "/projects", "projects")]
+        return [
+            told(one, identity.domain_name(cloud, one["domain_id"], names))
+            for one in calls.listed(cloud, "identity", "/projects", "projects")
+        ]
     found = read(cloud, wanted)
     return [found] if found else []
 
 
 def read(cloud: Cloud, id: str) -> Resource | None:
     project = calls.got(cloud, "identity", f"/projects/{id}", "project")
-    return told(project, _domain_name(cloud, project["domain_id"], {})) if project else None
+    return told(project, identity.domain_name(cloud, project["domain_id"], {})) if project else None
 
 
 def told(project: Json, domain: str) -> Resource:
@@ -58,19 +72,8 @@ def told(project: Json, domain: str) -> Resource:
     )
 
 
-def _domain_name(cloud: Cloud, id: str, names: dict[str, str]) -> str:
-    """The name; the id to those who may not read it."""
-    if id not in names:
-        try:
-            domain = calls.got(cloud, "identity", f"/domains/{id}", "domain")
-        except Refused:
-            domain = None
-        names[id] = domain["name"] if domain else id
-    return names[id]
-
-
 def find(passage: Passage, resource: Resource) -> str | None:
-    domain = _domain_id(passage.new, resource.spec["domain"])
+    domain = identity.domain_id(passage.new, resource.spec["domain"])
     for project in calls.listed(passage.new, "identity", "/projects", "projects", {"domain_id": domain, "name": resource.name}):
         if mark_of(project.get("description")) == passage.mark:
             admit(passage.new, project["id"])
@@ -84,7 +87,7 @@ def create(passage: Passage, resource: Resource) -> str:
     spec = resource.spec
     body = {
         "name": spec["name"],
-        "domain_id": _domain_id(passage.new, spec["domain"]),
+        "domain_id": identity.domain_id(passage.new, spec["domain"]),
         "description": marked(spec["description"], passage.mark),
         "enabled": spec["enabled"],
         "tags": spec["tags"],
@@ -96,10 +99,7 @@ def create(passage: Passage, resource: Resource) -> str:
 
 def admit(cloud: Cloud, id: str) -> None:
     """Give the acting user the role that lets it work inside the project; nothing changes where it has it."""
-    roles = list(calls.listed(cloud, "identity", "/roles", "roles", {"name": ROLE}))
-    if not roles:
-        raise Failed(f"{cloud.name}: there is no role {ROLE!r} that would let the acting user work in the project {id}")
-    calls.put(cloud, "identity", f"/projects/{id}/users/{cloud.user_id}/roles/{roles[0]['id']}")
+    calls.put(cloud, "identity", f"/projects/{id}/users/{cloud.user_id}/roles/{identity.role_id(cloud, ROLE)}")
 
 
 def made_by_decamp(cloud: Cloud, id: str) -> bool:
@@ -140,9 +140,3 @@ def _left(cloud: Cloud, id: str) -> Iterable[str]:
     servers = list(calls.listed(cloud, "compute", "/servers", "servers", {"all_tenants": 1, "project_id": id}))
     if servers:
         yield f"{len(servers)} servers"
-
-
-def _domain_id(cloud: Cloud, name: str) -> str:
-    for domain in calls.listed(cloud, "identity", "/domains", "domains", {"name": name}):
-        return domain["id"]
-    raise Refused(f"{cloud.name}: there is no domain {name!r}: make it, or map the project")

@@ -13,12 +13,25 @@ from decamp.clouds import Cloud
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.resources import calls, neutron
+from decamp.resources.attributes import changed, its_own, kept, lost, mapped_as, refused
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
 from decamp.resources.marks import ROOM, mark_of, marked, unmarked
 from decamp.resources.specs import differences, mapped, pair, sealed, unchanged
 
 NAME = "router"
+
+ATTRIBUTES = (
+    *neutron.OWN,
+    *kept("name", "description", "admin_state_up", "tags", "routes"),
+    *mapped_as(how="its network is mapped and its SNAT kept; its addresses are new, and told as a change", gateway="external_gateway_info"),
+    *mapped_as(how="with their addresses", interfaces="interfaces"),
+    *its_own("status", "availability_zones"),
+    *changed("distributed", "ha", how="the new cloud's default: tenants may not set them, and operators deploy them"),
+    *lost("availability_zone_hints", why="names zones of the old cloud's agents"),
+    *refused("flavor_id", "enable_ndp_proxy", "external_gateways", why="needs drivers or agents of the old cloud"),
+)
+"""`interfaces` are not shown with the router, but as ports of it; of `external_gateways` one is as good as `external_gateway_info`."""
 
 INTERFACES = ("network:router_interface", "network:router_interface_distributed", "network:ha_router_replicated_interface")
 """device_owner of a router's ports that belong to the user; the others (gateway, SNAT, HA network) Neutron makes by itself."""
@@ -76,6 +89,7 @@ def told(router: Json, interfaces: Iterable[Json]) -> Resource:
             len(router.get("external_gateways") or []) > 1 and f"it has {len(router['external_gateways'])} external gateways",
             outside.get("qos_policy_id") and f"its gateway has the QoS policy {outside['qos_policy_id']}",
             router.get("flavor_id") and f"it has the router flavor {router['flavor_id']}",
+            router.get("enable_ndp_proxy") and "it is an NDP proxy",
         ),
     )
 
@@ -92,13 +106,14 @@ def find(passage: Passage, resource: Resource) -> str | None:
 
 
 def create(passage: Passage, resource: Resource) -> str:
-    """The gateway gets another address outside. Whether it is distributed or highly available is left to the new cloud's defaults."""
+    """The gateway gets another address outside; one without SNAT takes an operator. Whether it is distributed or highly available is left
+    to the new cloud's defaults."""
     body = neutron.body(passage, resource)
     gateway = resource.spec.get("gateway")
     if gateway:
         snat = {"enable_snat": False} if gateway.get("enable_snat") is False else {}
         body["external_gateway_info"] = {"network_id": mapped(passage.ids, gateway["network"])} | snat
-    made = neutron.posted(passage, NAME, body)
+    made = neutron.posted(passage, NAME, body, by_admin=bool(gateway and "enable_snat" in gateway))
     _complete(passage, resource, made)
     return made
 

@@ -12,6 +12,7 @@ from decamp.clouds import Cloud
 from decamp.model.errors import Failed
 from decamp.model.survey import Resource
 from decamp.resources import calls, neutron
+from decamp.resources.attributes import changed, its_own, kept
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
 from decamp.resources.marks import mark_of
@@ -19,6 +20,13 @@ from decamp.resources.project import made_by_decamp
 from decamp.resources.specs import differences, sealed
 
 NAME = "security_group"
+
+ATTRIBUTES = (
+    *neutron.OWN,
+    *kept("name", "description", "tags", "stateful"),
+    *changed("security_group_rules", how="rules are a kind of their own; those that a group is born with are taken away"),
+    *its_own("shared"),
+)
 
 DEFAULT = "default"
 """Neutron lets no other group have this name."""

@@ -11,12 +11,22 @@ from decamp.clouds import Cloud
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.resources import neutron
+from decamp.resources.attributes import its_own, kept, lost, mapped_as
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
 from decamp.resources.marks import mark_of, unmarked
 from decamp.resources.specs import differences, mapped, pair, sealed
 
 NAME = "security_group_rule"
+
+ATTRIBUTES = (
+    *neutron.OWN,
+    *kept("description", how="of a copy; a rule of the same words that was there may be described otherwise"),
+    *kept("direction", "ethertype", "protocol", "port_range_min", "port_range_max", "remote_ip_prefix"),
+    *mapped_as(security_group="security_group_id", remote_group="remote_group_id", remote_address_group="remote_address_group_id"),
+    *its_own("normalized_cidr", "belongs_to_default_sg", "standard_attr_id"),
+    *lost("tags", why="Neutron shows them in the group's answer, and has no call to set them"),
+)
 
 _SAYS = ("direction", "ethertype", "protocol", "port_range_min", "port_range_max", "remote_ip_prefix")
 
@@ -32,22 +42,22 @@ def read(cloud: Cloud, id: str) -> Resource | None:
 
 
 def told(rule: Json) -> Resource:
+    addresses = rule.get("remote_address_group_id")
     groups = [Ref("security_group", group) for group in (rule["security_group_id"], rule.get("remote_group_id")) if group]
     return sealed(
         NAME,
         rule["id"],
         "",
         rule["project_id"],
-        groups,
+        [*groups, *([Ref("address_group", addresses)] if addresses else [])],
         spec={
             "security_group": pair("security_group", rule["security_group_id"]),
             "remote_group": pair("security_group", rule.get("remote_group_id")),
+            "remote_address_group": pair("address_group", addresses),
             "description": unmarked(rule.get("description")),
             **{field: rule.get(field) for field in _SAYS},
         },
-        info=neutron.unsupported(
-            rule, rule.get("remote_address_group_id") and f"it refers to the address group {rule['remote_address_group_id']}"
-        ),
+        info=neutron.unsupported(rule),
     )
 
 
@@ -75,8 +85,10 @@ def create(passage: Passage, resource: Resource) -> str:
 
 
 def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
-    """What it lets through: a rule that was there before may be described otherwise."""
-    return differences(resource, read(passage.new, id), passage.ids, but=("description",))
+    """Of a rule that was there before, what it lets through."""
+    rule = neutron.got(passage.new, NAME, id)
+    own = () if rule and mark_of(rule.get("description")) == passage.mark else ("description",)
+    return differences(resource, told(rule) if rule else None, passage.ids, but=own)
 
 
 def remove(cloud: Cloud, id: str, expects: str) -> None:
@@ -84,9 +96,10 @@ def remove(cloud: Cloud, id: str, expects: str) -> None:
 
 
 def _says(spec: Json, passage: Passage) -> Json:
-    remote = spec.get("remote_group")
+    remote, addresses = spec.get("remote_group"), spec.get("remote_address_group")
     return {
         "security_group_id": mapped(passage.ids, spec["security_group"]),
         "remote_group_id": mapped(passage.ids, remote) if remote else None,
+        "remote_address_group_id": mapped(passage.ids, addresses) if addresses else None,
         **{field: spec.get(field) for field in _SAYS},
     }

@@ -9,22 +9,26 @@ from typing import Any
 
 from decamp.clouds import Cloud
 from decamp.model.errors import Changed, Failed, Refused
+from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.resources import calls
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
-from decamp.resources.server_reading import EXTENDED, GONE, NAME, TAGS_FROM, export, got, marked, read, user_data_of
+from decamp.resources.server_reading import ATTRIBUTES, EXTENDED, GONE, NAME, TAGS_FROM, export, got, marked, read, user_data_of
 from decamp.resources.specs import differences, mapped, unchanged
 from decamp.resources.tagging import METADATA_KEY
 from decamp.resources.waiting import wait_until
 
-__all__ = ["NAME", "create", "export", "find", "read", "remove", "verify"]
+__all__ = ["ATTRIBUTES", "NAME", "create", "export", "find", "read", "remove", "verify"]
 
 BOOT_SECONDS = 3600
 POWER_SECONDS = 900
 """A guest that does not answer to the power button is given 60 s by Nova (shutdown_timeout), but an image may ask for more."""
 
 GONE_SECONDS = 900
+
+LOCK_REASON_FROM = "2.73"
+"""Compute microversion from which a lock takes a reason."""
 
 KEEPING_FROM = "2.85"
 """Compute microversion from which delete_on_termination can be changed after the boot."""
@@ -44,7 +48,7 @@ def find(passage: Passage, resource: Resource) -> str | None:
 
 
 def create(passage: Passage, resource: Resource) -> str:
-    """Boot it, and stop it again if it was stopped. Raises Failed with Nova's sentence if it ends in ERROR, and leaves it to `find`."""
+    """Boot it, and stop and lock it if it was. Raises Failed with Nova's sentence if it ends in ERROR, and leaves it to `find`."""
     if resource.info.get("unsupported"):
         raise Refused(f"server {resource.name or resource.id} cannot be copied: {'; '.join(resource.info['unsupported'])}")
     body = request(passage, resource)
@@ -61,7 +65,7 @@ def request(passage: Passage, resource: Resource) -> Json:
     server: dict[str, Any] = {
         "name": spec["name"],
         "flavorRef": mapped(ids, spec["flavor"]),
-        "networks": [{"port": mapped(ids, port)} for port in spec["ports"]] or "none",
+        "networks": _networks(passage, resource) or "none",
         "metadata": dict(spec["metadata"]),
         "config_drive": spec["config_drive"],
         "OS-DCF:diskConfig": spec["disk_config"],
@@ -90,7 +94,7 @@ def request(passage: Passage, resource: Resource) -> Json:
 def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
     copy = read(passage.new, id)
     spec, ids = resource.spec, passage.ids
-    by_hand = {"image", "ports", "volumes"}
+    by_hand = {"image", "ports", "volumes"} | ({"locked_reason"} if not takes_lock_reasons(passage.new) else set())
     if copy:
         by_hand |= {field for field in ("user_data_sha256", "user_data_bytes") if "user_data" in copy.info["unreadable"]}
     unasked = {field for field in ("availability_zone", "hostname") if spec.get(field) is None}
@@ -131,7 +135,7 @@ def remove(cloud: Cloud, id: str, expects: str) -> None:
         _delete(cloud, id)
         return
     unchanged(there, expects, cloud.name)
-    if there.info["locked"]:
+    if there.spec["locked"]:
         act(cloud, id, "unlock")
     _delete(cloud, id)
 
@@ -155,7 +159,8 @@ def wait_status(cloud: Cloud, id: str, status: str, *, timeout_seconds: float, c
 
 
 def _finished(passage: Passage, resource: Resource, id: str) -> str:
-    """Wait until it runs, let its volumes go with it if they did before, and stop it if it was stopped. May be done again."""
+    """Wait until it runs, let its volumes go with it if they did before, stop it if it was stopped, lock it if it was locked. May be done
+    again."""
     new, spec = passage.new, resource.spec
 
     def built() -> Json | None:
@@ -174,7 +179,19 @@ def _finished(passage: Passage, resource: Resource, id: str) -> str:
     if spec["power"] == "stopped" and server["status"] == "ACTIVE":
         act(new, id, "os-stop")
         wait_status(new, id, "SHUTOFF", timeout_seconds=POWER_SECONDS, cancelled=passage.cancelled)
+    if spec["locked"] and not server.get("locked"):
+        reason = {"locked_reason": spec["locked_reason"]} if spec["locked_reason"] and takes_lock_reasons(new) else None
+        act(new, id, "lock", reason)
     return id
+
+
+def takes_lock_reasons(cloud: Cloud) -> bool:
+    return cloud.at_least("compute", LOCK_REASON_FROM)
+
+
+def _networks(passage: Passage, resource: Resource) -> list[Json]:
+    tags = {Ref(*one["port"]): {"tag": one["tag"]} for one in resource.spec["nic_tags"]}
+    return [{"port": mapped(passage.ids, port)} | tags.get(Ref(*port), {}) for port in resource.spec["ports"]]
 
 
 def _disks(passage: Passage, resource: Resource) -> list[Json]:

@@ -11,11 +11,21 @@ from collections.abc import Iterable, Iterator
 from decamp.clouds import Cloud
 from decamp.model.survey import Resource
 from decamp.resources import calls
+from decamp.resources.attributes import changed, its_own, kept, owner
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
 from decamp.resources.specs import differences, sealed, unchanged
 
 NAME = "server_group"
+
+ATTRIBUTES = (
+    *owner("project_id"),
+    *its_own("id", "user_id"),
+    *kept("name", "policy", "rules"),
+    *changed("members", how="servers enter it when they are booted"),
+    *kept(how="as `policy`, which it was called until compute 2.64", policy="policies"),
+    *changed("metadata", how="empty since Nova has it"),
+)
 
 _RULES_FROM = "2.64"
 """Compute microversion from which a group has one policy, and rules."""

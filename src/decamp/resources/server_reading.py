@@ -8,6 +8,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from decamp.clouds import Cloud
 from decamp.model.refs import Ref, fingerprint
 from decamp.model.survey import Resource
 from decamp.resources import calls, flavor, keypair, server_group, stacks
+from decamp.resources.attributes import changed, its_own, kept, mapped_as, owner, refused
 from decamp.resources.calls import Json
 from decamp.resources.specs import pair, sealed
 from decamp.resources.tagging import without_mark, without_marks
@@ -25,11 +27,41 @@ NAME = "server"
 EXTENDED = "OS-EXT-SRV-ATTR:"
 """Prefix of attributes that Nova shows to administrators alone by default (hostname, from compute 2.90 on, to all)."""
 
+ATTRIBUTES = (
+    *owner("tenant_id"),
+    *kept("name", "description", "metadata", "tags", access_ipv4="accessIPv4", access_ipv6="accessIPv6"),
+    *kept("config_drive", "locked", "locked_reason", disk_config="OS-DCF:diskConfig"),
+    *kept(how="from compute 2.90 on, where a server's hostname can be asked for", hostname=f"{EXTENDED}hostname"),
+    *kept(how="read by administrators alone; carried from cloud to cloud, never written down", user_data_sha256=f"{EXTENDED}user_data"),
+    *kept(how="running or stopped; in any other state it is refused, with the way out of it", power="status"),
+    *mapped_as(how="from its base image, or an image made of its root disk", image="image"),
+    *mapped_as(how="by its content, which outlives the flavor", flavor="flavor"),
+    *mapped_as(key="key_name", server_group="server_groups"),
+    *mapped_as(how="in the order of the interfaces", ports="addresses"),
+    *mapped_as(how="told by its interfaces", nic_tags="interface_tags"),
+    *mapped_as(
+        how="in their order, with boot index, device tag and delete_on_termination; device names are the new cloud's",
+        volumes="os-extended-volumes:volumes_attached",
+    ),
+    *mapped_as(how="the one that was asked for, which is shown from compute 2.96 on", availability_zone="pinned_availability_zone"),
+    *changed("OS-EXT-AZ:availability_zone", how="that of the new host"),
+    *changed("user_id", how="the acting user"),
+    *changed("security_groups", how="those of its ports"),
+    *its_own("id", "created", "updated", "links", "progress", "fault", "hostId", "host_status"),
+    *its_own("OS-EXT-STS:power_state", "OS-EXT-STS:task_state", "OS-EXT-STS:vm_state"),
+    *its_own("OS-SRV-USG:launched_at", "OS-SRV-USG:terminated_at"),
+    *its_own(*(f"{EXTENDED}{name}" for name in ("host", "hypervisor_hostname", "instance_name", "launch_index", "reservation_id"))),
+    *changed(f"{EXTENDED}root_device_name", how="as the new cloud's hypervisor calls it"),
+    *changed(f"{EXTENDED}kernel_id", f"{EXTENDED}ramdisk_id", how="those of its image"),
+    *refused("trusted_image_certificates", why="they lie in the old cloud's key manager"),
+)
+"""Interfaces' tags are a call of their own. `addresses` and the groups are the ports', which are a kind of their own."""
+
 STOPPED = frozenset({"SHUTOFF", "SHELVED", "SHELVED_OFFLOADED"})
 GONE = frozenset({"DELETED", "SOFT_DELETED"})
 
-NOT_IN_THE_FINGERPRINT = frozenset({"power", "user_data_sha256", "user_data_bytes"})
-"""A plan stops the server itself; user data are compared when they are read, which not everybody may do."""
+NOT_IN_THE_FINGERPRINT = frozenset({"power", "locked", "locked_reason", "user_data_sha256", "user_data_bytes"})
+"""A plan stops and locks the server itself; user data are compared when they are read, which not everybody may do."""
 
 AT_A_TIME = 4
 """Requests for attachments at the same time."""
@@ -45,8 +77,8 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     """Server id -> its ports."""
     bootable: frozenset[str]
     """Ids of volumes that one can boot from."""
-    stacks: Mapping[str, str] | None
-    """Server id -> name of the Heat stack that owns it; null where nobody can tell."""
+    stacks: Mapping[str, stacks.Owner] | None
+    """Server id -> the Heat stack that owns it; null where nobody can tell."""
 
 
 def export(cloud: Cloud, project: str | None) -> Iterable[Resource]:
@@ -69,9 +101,9 @@ def export(cloud: Cloud, project: str | None) -> Iterable[Resource]:
         stacks=stacks.owners_of_servers(cloud, owner),
     )
     with ThreadPoolExecutor(AT_A_TIME, "attachments") as pool:
-        attachments = pool.map(lambda server: _attachments(cloud, server), servers)
-        for server, attached in zip(servers, attachments, strict=True):
-            yield told(server, attached, around, _key(cloud, server))
+        attachments = pool.map(lambda server: (_attachments(cloud, server), _nic_tags(cloud, server)), servers)
+        for server, (attached, tags) in zip(servers, attachments, strict=True):
+            yield told(server, attached, around, _key(cloud, server), tags)
 
 
 def read(cloud: Cloud, id: str) -> Resource | None:
@@ -89,19 +121,23 @@ def read(cloud: Cloud, id: str) -> Resource | None:
         bootable=frozenset(volume["id"] for volume in volumes if volume and str(volume["bootable"]).lower() == "true"),
         stacks={},
     )
-    return told(server, attached, around, _key(cloud, server))
+    return told(server, attached, around, _key(cloud, server), _nic_tags(cloud, server))
 
 
 def got(cloud: Cloud, id: str) -> Json | None:
     return calls.got(cloud, "compute", f"/servers/{id}", "server")
 
 
-def told(server: Json, attached: Iterable[Json], around: Around, key: list[str] | None) -> Resource:
+def told(
+    server: Json, attached: Iterable[Json], around: Around, key: list[str] | None, nic_tags: Mapping[str, str] = MappingProxyType({})
+) -> Resource:
+    """`nic_tags`: port id -> the tag of the interface."""
     image = pair("image", (server["image"] or {}).get("id"))
     root_device = server.get(EXTENDED + "root_device_name")
     volumes, guessed = volumes_of(list(attached), None if image else root_device, around.bootable, image_booted=image is not None)
     flavor_ref, flavor_told = _flavor(server["flavor"], around.flavors)
     group = around.groups.get(server["id"]) or None
+    owner = (around.stacks or {}).get(server["id"])
     ports = [["port", port] for port in nic_order(server["addresses"], around.ports.get(server["id"], []))]
     spec: dict[str, Any] = {
         "name": server["name"],
@@ -110,6 +146,7 @@ def told(server: Json, attached: Iterable[Json], around: Around, key: list[str] 
         "flavor": flavor_ref,
         "key": key,
         "ports": ports,
+        "nic_tags": [{"port": port, "tag": nic_tags[port[1]]} for port in ports if port[1] in nic_tags],
         "volumes": volumes,
         "server_group": pair("server_group", group),
         "metadata": without_mark(server["metadata"]),
@@ -119,6 +156,8 @@ def told(server: Json, attached: Iterable[Json], around: Around, key: list[str] 
         "access_ipv4": server.get("accessIPv4", ""),
         "access_ipv6": server.get("accessIPv6", ""),
         "power": "stopped" if server["status"] in STOPPED else "running",
+        "locked": bool(server.get("locked")),
+        "locked_reason": server.get("locked_reason"),
         "hostname": server.get(EXTENDED + "hostname"),
         "availability_zone": server.get("pinned_availability_zone"),
     }
@@ -126,13 +165,12 @@ def told(server: Json, attached: Iterable[Json], around: Around, key: list[str] 
         "status": server["status"],
         "task_state": server.get("OS-EXT-STS:task_state"),
         "fault": (server.get("fault") or {}).get("message"),
-        "locked": bool(server.get("locked")),
-        "locked_reason": server.get("locked_reason"),
         "zone_shown": server.get("OS-EXT-AZ:availability_zone"),
         "host": server.get(EXTENDED + "host"),
         "user": server["user_id"],
         "created_at": server["created"],
-        "stack": (around.stacks or {}).get(server["id"]),
+        "stack": owner.name if owner else None,
+        "stack_id": owner.id if owner else None,
         "flavor": flavor_told,
         "unreadable": [],
         "not_carried": [],
@@ -146,8 +184,6 @@ def told(server: Json, attached: Iterable[Json], around: Around, key: list[str] 
         info["unreadable"].append("availability_zone")
     if around.stacks is None:
         info["unreadable"].append("stack")
-    if info["locked"]:
-        info["not_carried"].append(f"its lock ({info['locked_reason'] or 'no reason given'}): lock its copy by hand")
     if guessed:
         info["not_carried"].append(guessed)
     if server.get("trusted_image_certificates"):
@@ -244,6 +280,17 @@ def _attachments(cloud: Cloud, server: Json) -> list[Json]:
         return []
     attached = calls.got(cloud, "compute", f"/servers/{server['id']}/os-volume_attachments", "volumeAttachments") or []
     return [{"delete_on_termination": shown.get(one["volumeId"], {}).get("delete_on_termination"), **one} for one in attached]
+
+
+NIC_TAGS_FROM = "2.70"
+"""Compute microversion from which Nova shows the tags of interfaces."""
+
+
+def _nic_tags(cloud: Cloud, server: Json) -> dict[str, str]:
+    if not server["addresses"] or not cloud.at_least("compute", NIC_TAGS_FROM):
+        return {}
+    interfaces = calls.got(cloud, "compute", f"/servers/{server['id']}/os-interface", "interfaceAttachments") or []
+    return {one["port_id"]: one["tag"] for one in interfaces if one.get("tag")}
 
 
 def marked(cloud: Cloud, mark: str, metadata_key: str) -> Iterator[Json]:

@@ -14,10 +14,14 @@ from decamp.model.errors import Changed, Failed, Refused
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.resources import calls, image, image_data, server_reading
+from decamp.resources.attributes import Attribute
 from decamp.resources.kind import Passage
 from decamp.resources.waiting import wait_until
 
 NAME = "server_snapshot"
+
+ATTRIBUTES: tuple[Attribute, ...] = ()
+"""They are images, and no old cloud has one beforehand."""
 
 SNAPSHOT_SECONDS = 86_400
 """How long Nova may take to upload a root disk to Glance."""

@@ -13,9 +13,6 @@ from decamp.resources import server
 from decamp.resources.calls import Json
 from decamp.resources.server_reading import got
 
-LOCK_REASON_FROM = "2.73"
-"""Compute microversion from which a lock takes a reason."""
-
 OUR_REASON = "moved by Decamp"
 """How the reasons of our locks begin, so that they can be told from their owners' own."""
 
@@ -117,7 +114,7 @@ def _start(cloud: Cloud, action: Action, attempt: Attempt, there: Json) -> None:
 
 def _lock(cloud: Cloud, action: Action, attempt: Attempt, there: Json) -> None:
     reason = f"{OUR_REASON} in run {attempt.run}: waits for confirm or undo"
-    arguments: Any = {"locked_reason": reason} if cloud.at_least("compute", LOCK_REASON_FROM) else None
+    arguments: Any = {"locked_reason": reason} if server.takes_lock_reasons(cloud) else None
     server.act(cloud, there["id"], "lock", arguments)
 
 

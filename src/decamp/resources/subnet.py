@@ -8,11 +8,22 @@ from decamp.clouds import Cloud
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.resources import network, neutron
+from decamp.resources.attributes import changed, kept, mapped_as, refused
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
 from decamp.resources.specs import differences, mapped, pair, sealed
 
 NAME = "subnet"
+
+ATTRIBUTES = (
+    *neutron.OWN,
+    *kept("name", "description", "tags", "ip_version", "cidr", "gateway_ip", "enable_dhcp", "allocation_pools", "dns_nameservers"),
+    *kept("host_routes", "ipv6_address_mode", "ipv6_ra_mode", "service_types", "dns_publish_fixed_ip"),
+    *mapped_as(network="network_id"),
+    *mapped_as(how="null where the pool is another project's and not mapped: its range stays as it is", subnet_pool="subnetpool_id"),
+    *refused("segment_id", why="routed networks depend on the old cloud's wires"),
+    *changed("router:external", how="its network's"),
+)
 
 
 def export(cloud: Cloud, project: str | None) -> Iterable[Resource]:
@@ -30,12 +41,13 @@ def read(cloud: Cloud, id: str) -> Resource | None:
 
 
 def told(subnet: Json) -> Resource:
+    pool = subnet.get("subnetpool_id")
     return sealed(
         NAME,
         subnet["id"],
         subnet["name"],
         subnet["project_id"],
-        [Ref("network", subnet["network_id"])],
+        [Ref("network", subnet["network_id"]), *([Ref("subnet_pool", pool)] if pool else [])],
         spec=neutron.common(subnet)
         | {
             "network": pair("network", subnet["network_id"]),
@@ -50,9 +62,11 @@ def told(subnet: Json) -> Resource:
             "ipv6_ra_mode": subnet.get("ipv6_ra_mode"),
             "service_types": sorted(subnet.get("service_types") or []),
             "dns_publish_fixed_ip": bool(subnet.get("dns_publish_fixed_ip")),
+            "subnet_pool": pair("subnet_pool", pool),
         },
-        info={"subnet_pool": subnet.get("subnetpool_id")}
-        | neutron.unsupported(subnet, subnet.get("segment_id") and f"it belongs to the segment {subnet['segment_id']} of a routed network"),
+        info=neutron.unsupported(
+            subnet, subnet.get("segment_id") and f"it belongs to the segment {subnet['segment_id']} of a routed network"
+        ),
     )
 
 
@@ -65,17 +79,16 @@ def find(passage: Passage, resource: Resource) -> str | None:
 
 
 def create(passage: Passage, resource: Resource) -> str:
-    """A subnet that came from a pool keeps its range, and belongs to no pool of the new cloud."""
+    """A subnet that came from a pool keeps its range, which the pool's copy gives it once more."""
     spec = resource.spec
     body = neutron.body(passage, resource) | {
         "network_id": mapped(passage.ids, spec["network"]),
         **{field: spec[field] for field in ("ip_version", "cidr", "gateway_ip", "enable_dhcp", "allocation_pools")},
-        **{
-            field: spec[field]
-            for field in ("dns_nameservers", "host_routes", "ipv6_address_mode", "ipv6_ra_mode", "service_types", "dns_publish_fixed_ip")
-            if spec.get(field)
-        },
+        **neutron.asked(spec, "dns_nameservers", "host_routes", "ipv6_address_mode", "ipv6_ra_mode", "service_types"),
+        **neutron.asked(spec, "dns_publish_fixed_ip"),
     }
+    if spec.get("subnet_pool"):
+        body["subnetpool_id"] = mapped(passage.ids, spec["subnet_pool"])
     return neutron.created(passage, resource, body)
 
 

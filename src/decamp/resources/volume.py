@@ -15,13 +15,34 @@ from decamp.model.errors import Failed, Refused
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.resources import calls, image_data
+from decamp.resources.attributes import changed, its_own, kept, lost, mapped_as, owner, refused
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
-from decamp.resources.specs import differences, mapped, sealed, unchanged
+from decamp.resources.specs import differences, mapped, pair, sealed, unchanged
 from decamp.resources.tagging import METADATA_KEY, without_mark
 from decamp.resources.waiting import wait_until
 
 NAME = "volume"
+
+ATTRIBUTES = (
+    *owner("os-vol-tenant-attr:tenant_id"),
+    *kept("name", "description", "metadata", "bootable", size_gib="size"),
+    *kept(how="one of Cinder's own keys in the metadata", readonly="metadata.readonly"),
+    *kept(how="but `image_id`, which is mapped, and `signature_verified`", image_metadata="volume_image_metadata"),
+    *mapped_as(how="by the mapping, by name, or made by an operator", volume_type="volume_type_id"),
+    *changed("volume_type", how="the name of the mapped type"),
+    *changed("availability_zone", how="as the mapping says, else the new cloud's default"),
+    *changed("attachments", how="the copy of its server has it"),
+    *changed("user_id", how="the acting user"),
+    *changed("snapshot_id", "source_volid", how="the copy is made of an image on the way"),
+    *its_own("id", "links", "status", "created_at", "updated_at", "migration_status", "replication_status", "consumes_quota"),
+    *its_own("cluster_name", "provider_id", "service_uuid", "shared_targets"),
+    *its_own("os-vol-host-attr:host", "os-vol-mig-status-attr:migstat", "os-vol-mig-status-attr:name_id"),
+    *lost("group_id", "consistencygroup_id", why="groups of volumes are a driver's own"),
+    *refused("encrypted", "encryption_key_id", why="its key stays in the old cloud"),
+    *refused("multiattach", why="several servers would have to be moved at the same moment"),
+)
+"""Snapshots are a kind of their own."""
 
 TRANSFER_FORMAT = "qcow2"
 """Of the image on the way: blocks that were never written are not sent, and what looks like another format's header is safe inside."""
@@ -47,18 +68,31 @@ def export(cloud: Cloud, project: str | None) -> Iterable[Resource]:
     if cloud.admin and owner:
         query["project_id"] = owner
     snapshots = Counter(one["volume_id"] for one in calls.listed(cloud, "block_storage", "/snapshots", "snapshots", query))
+    types = _types(cloud)
     for volume in calls.listed(cloud, "block_storage", "/volumes/detail", "volumes", query):
-        yield told(volume, snapshots[volume["id"]])
+        yield told(volume, types, snapshots[volume["id"]])
 
 
 def read(cloud: Cloud, id: str) -> Resource | None:
     """Null also for one that is being deleted."""
     volume = _got(cloud, id)
-    return told(volume) if volume and volume["status"] != "deleting" else None
+    return told(volume, _types(cloud)) if volume and volume["status"] != "deleting" else None
 
 
-def told(volume: Json, snapshots: int = 0) -> Resource:
+TYPE_IDS_FROM = "3.63"
+"""Block storage microversion from which a volume says the id of its type, and not the name alone."""
+
+
+def _types(cloud: Cloud) -> dict[str, str]:
+    """Name -> id, where volumes don't say the id themselves."""
+    if cloud.at_least("block_storage", TYPE_IDS_FROM):
+        return {}
+    return {one["name"]: one["id"] for one in calls.listed(cloud, "block_storage", "/types", "volume_types")}
+
+
+def told(volume: Json, types: Mapping[str, str], snapshots: int = 0) -> Resource:
     shown = volume["metadata"]
+    volume_type = pair("volume_type", volume.get("volume_type_id") or types.get(volume["volume_type"]))
     image_metadata = {
         name: value for name, value in sorted(volume.get("volume_image_metadata", {}).items()) if name != "signature_verified"
     }
@@ -66,7 +100,7 @@ def told(volume: Json, snapshots: int = 0) -> Resource:
         "name": volume["name"] or "",
         "description": volume["description"] or "",
         "size_gib": volume["size"],
-        "volume_type": volume["volume_type"],
+        "volume_type": volume_type,
         "metadata": without_mark({name: value for name, value in shown.items() if name not in SHOWN_BY_CINDER}),
         "image_metadata": image_metadata,
         "bootable": str(volume["bootable"]).lower() == "true",
@@ -92,7 +126,7 @@ def told(volume: Json, snapshots: int = 0) -> Resource:
     if unsupported:
         info["unsupported"] = unsupported
     owner = volume.get("os-vol-tenant-attr:tenant_id")
-    return sealed(NAME, volume["id"], spec["name"], owner, (), spec, info)
+    return sealed(NAME, volume["id"], spec["name"], owner, [Ref(*volume_type)] if volume_type else (), spec, info)
 
 
 def find(passage: Passage, resource: Resource) -> str | None:
@@ -123,7 +157,7 @@ def create(passage: Passage, resource: Resource) -> str:
         "size": spec["size_gib"],
         "metadata": {**spec["metadata"], METADATA_KEY: passage.mark},
         "imageRef": image,
-        "volume_type": spec.get("volume_type"),
+        "volume_type": mapped(passage.ids, spec["volume_type"]) if spec.get("volume_type") else None,
         "availability_zone": spec.get("availability_zone"),
     }
     volume = {name: value for name, value in body.items() if value is not None}

@@ -6,12 +6,13 @@ import pytest
 from decamp.model.documents import encode
 from decamp.model.errors import Refused
 from decamp.model.ledger import Entry
+from decamp.model.mapping import Mapping
 from decamp.model.plan import Plan
 from decamp.planning.confirm import plan_confirm
 from decamp.planning.replay import replay
 from small_clouds import host, survey, vacate
 from small_clouds import server as hosted
-from small_projects import action, comes_after, did, group, ids, move, old, port, refusals, resource, rule, server, volume
+from small_projects import MAPPED, action, comes_after, did, group, ids, move, old, port, refusals, resource, rule, server, volume
 
 
 def moved(*servers: str, manner: str = "snapshot") -> Plan:
@@ -86,8 +87,9 @@ def test_networks_stay_when_anything_of_the_project_stayed():
 
 
 def test_floating_ips_that_stay_keep_no_network_from_going():
-    address = resource("floating_ip", "fip", name="203.0.113.9", port=["port", "nic"])
-    plan = move(old(port("nic"), server("db", ["nic"]), address))
+    address = resource("floating_ip", "fip", name="203.0.113.9")
+    same = Mapping(network=MAPPED.network, floating_ip={"203.0.113.9": "203.0.113.9"})
+    plan = move(old(port("nic"), server("db", ["nic"]), address), mapping=same)
     assert plan.refusals
     assert "remove/network/net" in ids(confirmed(plan, did(plan)))
 

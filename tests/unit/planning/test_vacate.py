@@ -8,7 +8,7 @@ import pytest
 from decamp.model.documents import encode
 from decamp.model.errors import BadInput
 from decamp.model.plan import Plan, Reason, VacateGoal, Verb
-from decamp.model.policy import Policy
+from decamp.model.policy import LockedServers, Policy
 from decamp.model.survey import Group, Pinned, Survey
 from decamp.planning.obstacles import HELP
 from decamp.planning.vacate import plan_vacate
@@ -87,6 +87,13 @@ def test_as_many_as_possible_is_no_refusal_for_hosts_that_are_needed():
     plan = clean(old, vacate(old))
     assert (plan.actions, plan.refusals) == ((), ())
     assert plan.forecast.occupied_hosts == plan.forecast.occupied_hosts_lower_bound == 2
+
+
+def test_a_locked_server_is_migrated_where_policy_passes_over_locks():
+    old = survey([host("a"), host("b")], [server("s1", "a", pinned=Pinned.LOCKED)])
+    policy = Policy(locked_servers=LockedServers.MIGRATE)
+    assert moves(clean(old, vacate(old, "a", policy=policy), policy)) == {"s1": ("a", "b")}
+    assert reasons(vacate(old, "a")) == {"a": "host_not_free", "s1": "locked"}
 
 
 @pytest.mark.parametrize("pinned", Pinned)

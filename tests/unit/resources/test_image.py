@@ -81,8 +81,8 @@ def test_an_image_that_boots_with_another_s_kernel_needs_it():
 
 def test_an_image_that_is_shared_says_with_whom():
     shared = told(GLANCE, ["p2", "p1"], publishes=False)
-    assert shared.info["members"] == ["p1", "p2"]
-    assert any("sharing with 2 project(s): p1, p2" in sentence for sentence in shared.info["not_carried"])
+    assert shared.spec["members"] == [["project", "p1"], ["project", "p2"]]
+    assert shared.fingerprint == told(GLANCE, (), publishes=False).fingerprint
 
 
 def test_a_public_image_s_copy_is_private_unless_who_copies_may_publish():
@@ -99,11 +99,16 @@ def test_a_public_image_s_copy_is_private_unless_who_copies_may_publish():
         ({"status": "queued", "size": None}, "it is queued"),
         ({"size": 0}, "holds no bytes of its own"),
         ({"cinder_encryption_key_id": "k"}, "encrypted volume"),
-        ({"img_signature": "s"}, "signed"),
     ],
 )
 def test_what_cannot_be_carried_is_said(change, said):
     assert any(said in sentence for sentence in told_of(**change).info["unsupported"])
+
+
+def test_a_signature_is_carried_and_its_certificate_is_said_to_stay_behind():
+    signed = told_of(img_signature="s", img_signature_certificate_uuid="cert-1")
+    assert signed.spec["properties"].items() >= {"img_signature": "s", "img_signature_certificate_uuid": "cert-1"}.items()
+    assert any("cert-1" in sentence for sentence in signed.info["not_carried"])
 
 
 def test_an_image_that_can_be_carried_has_nothing_unsupported():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from decamp.model.refs import Ref
+from decamp.model.survey import Resource
 from decamp.resources import floating_ip, network, port, router, security_group, security_group_rule, subnet
 
 NETWORK: dict[str, Any] = {
@@ -60,7 +62,7 @@ def test_port_security_that_is_not_shown_is_not_off() -> None:
     assert network.told(hidden).spec["port_security_enabled"] is None
 
 
-@pytest.mark.parametrize("field", [{"qos_policy_id": "q"}, {"segments": [{}, {}]}, {"vlan_transparent": True}, {"description": "x" * 255}])
+@pytest.mark.parametrize("field", [{"qinq": True}, {"segments": [{}, {}]}, {"vlan_transparent": True}, {"description": "x" * 255}])
 def test_what_a_network_cannot_take_along_is_said(field: dict[str, Any]) -> None:
     assert len(network.told(NETWORK | field).info["unsupported"]) == 1
     assert "unsupported" not in network.told(NETWORK).info
@@ -109,10 +111,8 @@ def test_a_port_has_the_same_fingerprint_before_during_and_after_its_server() ->
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"qos_policy_id": "q"}, "QoS policy q"),
-        ({"trunk_details": {"trunk_id": "t"}}, "trunk t"),
         ({"device_owner": "Octavia"}, "Octavia"),
-        ({"device_owner": "trunk:subport"}, "trunk:subport"),
+        ({"device_profile": "gpu"}, "device_profile gpu"),
         ({"numa_affinity_policy": "required"}, "NUMA"),
     ],
 )
@@ -160,8 +160,24 @@ def test_a_rule_about_its_own_group_needs_it_once() -> None:
     assert security_group_rule.told(RULE | {"remote_group_id": "sg1"}).needs == (Ref("security_group", "sg1"),)
 
 
-def test_a_rule_with_an_address_group_is_said_not_to_be_carried() -> None:
-    assert "address group ag" in security_group_rule.told(RULE | {"remote_address_group_id": "ag"}).info["unsupported"][0]
+def test_a_rule_needs_the_address_group_that_it_lets_in() -> None:
+    assert Ref("address_group", "ag") in security_group_rule.told(RULE | {"remote_address_group_id": "ag"}).needs
+
+
+@pytest.mark.parametrize("changes", [{"trunk_details": {"trunk_id": "t"}}, {"device_owner": "trunk:subport"}])
+def test_ports_of_trunks_are_copied_and_the_trunk_takes_them(changes: dict[str, Any]) -> None:
+    assert "unsupported" not in port.told(PORT | changes).info
+
+
+@pytest.mark.parametrize(("told", "shown"), [(network.told, NETWORK), (port.told, PORT)])
+def test_what_has_a_qos_policy_needs_it(told: Callable[[dict[str, Any]], Resource], shown: dict[str, Any]) -> None:
+    limited = told(shown | {"qos_policy_id": "q"})
+    assert Ref("qos_policy", "q") in limited.needs
+    assert limited.spec["qos_policy"] == ["qos_policy", "q"]
+
+
+def test_a_subnet_of_a_pool_needs_the_pool() -> None:
+    assert Ref("subnet_pool", "pool") in subnet.told(SUBNET | {"subnetpool_id": "pool"}).needs
 
 
 def test_a_floating_ip_names_its_port() -> None:

@@ -11,6 +11,7 @@ import pytest
 from decamp.model.survey import Resource
 from decamp.resources import flavor
 from decamp.resources.server_reading import Around, nic_order, told, volumes_of
+from decamp.resources.stacks import Owner
 
 FLAVOR = flavor.told({"id": "f1", "name": "small", "vcpus": 1, "ram": 512, "disk": 1, "swap": 0, "rxtx_factor": 1}, {"hw:x": "y"}, ())
 
@@ -49,7 +50,11 @@ PORTS = [
 
 def told_of(**changes: Any) -> Resource:
     around = Around(
-        flavors=(FLAVOR,), groups={"s1": "g1"}, ports={"s1": PORTS}, bootable=frozenset({"v-boot", "v-also"}), stacks={"s2": "shop"}
+        flavors=(FLAVOR,),
+        groups={"s1": "g1"},
+        ports={"s1": PORTS},
+        bootable=frozenset({"v-boot", "v-also"}),
+        stacks={"s2": Owner(id="st1", name="shop")},
     )
     return told({**NOVA, **changes}, changes.pop("attached", ()), around, ["keypair", "k"])
 
@@ -152,10 +157,12 @@ def test_the_zone_is_the_one_that_was_asked_for_not_the_one_it_is_in():
     assert told_of(**shown, pinned_availability_zone="az-1").spec["availability_zone"] == "az-1"
 
 
-def test_a_lock_is_said_to_stay_behind():
-    assert any("compliance" in sentence for sentence in told_of(locked=True, locked_reason="compliance").info["not_carried"])
+def test_a_lock_is_asked_for_and_no_part_of_the_fingerprint():
+    locked = told_of(locked=True, locked_reason="compliance")
+    assert (locked.spec["locked"], locked.spec["locked_reason"]) == (True, "compliance")
+    assert locked.fingerprint == told_of().fingerprint
 
 
 def test_the_stack_that_owns_it_is_told():
     assert told_of().info["stack"] is None
-    assert told_of(id="s2").info["stack"] == "shop"
+    assert (told_of(id="s2").info["stack"], told_of(id="s2").info["stack_id"]) == ("shop", "st1")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from decamp.model.refs import Ref
 from decamp.resources.volume import told
 
 CINDER: dict[str, Any] = {
@@ -15,6 +16,7 @@ CINDER: dict[str, Any] = {
     "size": 10,
     "status": "in-use",
     "volume_type": "nfs",
+    "volume_type_id": "949c8c86",
     "bootable": "true",
     "encrypted": False,
     "multiattach": False,
@@ -29,7 +31,12 @@ CINDER: dict[str, Any] = {
 
 
 def told_of(snapshots: int = 0, **changes: Any):
-    return told({**CINDER, **changes}, snapshots)
+    return told({**CINDER, **changes}, {"nfs": "by-name"}, snapshots)
+
+
+def test_its_type_is_needed_by_id_which_older_clouds_tell_by_name_only():
+    assert told_of().needs == (Ref("volume_type", "949c8c86"),)
+    assert told_of(volume_type_id=None).spec["volume_type"] == ["volume_type", "by-name"]
 
 
 def test_the_flags_that_cinder_shows_as_text_are_flags():
