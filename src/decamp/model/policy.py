@@ -65,15 +65,15 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     stall_seconds: float = 600
     """Without progress for so long, a live migration does not converge."""
     migration_timeout_seconds: float = 3600
-    migration_attempts: int = 3
+    migration_attempts: Annotated[int, msgspec.Meta(ge=1)] = 3
     """So often a server is tried to be migrated, or a step of a host to be done, before its host stays."""
-    retry_seconds: float = 60
+    retry_seconds: Annotated[float, msgspec.Meta(ge=0)] = 60
     """What may pass by itself is tried again after so long; after twice as long the time after, and so on."""
     migration_rate: str | None = None
     """Bytes a second that the migrations of all runs of one state database take in total, such as 2GB/s; null: as many as they can."""
-    wave_hosts: int = 50
+    wave_hosts: Annotated[int, msgspec.Meta(ge=1)] = 50
     """After so many freed hosts a vacate looks at the cloud again, and plans the rest anew."""
-    drain_share: float = 0.1
+    drain_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
     """So does it when more than this share of a plan's hosts cannot be freed as planned."""
     stack_timeout_seconds: float = 7200
     node_timeout_seconds: float = 7200

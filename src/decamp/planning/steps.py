@@ -173,7 +173,7 @@ def _verb(move: Move) -> Verb:
 
 def _action(id: str, move: Move, after: Iterable[str], held: tuple[str, ...], *, frees: bool) -> Action:
     verb, server = _verb(move), move.server
-    args = {"from": move.source, **({"to": move.target} if move.target is not None else {})}
+    args = {"from": move.source, **({"to": move.target} if move.target is not None else {}), "bytes": bytes_to_move(server)}
     return Action(
         id=id,
         verb=verb,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dbos import DBOS, SetWorkflowID
-from sqlalchemy.exc import SQLAlchemyError
 
 from decamp.model import accounts
 from decamp.model.chain import Chain
@@ -21,12 +19,13 @@ from decamp.model.policy import Policy
 from decamp.model.run import ActionReport, ActionState, RunReport, RunState
 from decamp.run import chains, journal, workers
 from decamp.run.attention import Attention
-from decamp.run.database import open_database, told
+from decamp.run.database import open_database
 from decamp.run.durable import QUEUE_POLL_SECONDS, Durable
 from decamp.run.failover import Heart
 from decamp.run.pacing import Turnstile
 from decamp.run.patience import Patience
-from decamp.run.performing import Job, Office, Stopped, perform_action
+from decamp.run.performing import Job, Office, perform_action
+from decamp.run.presence import Presence
 from decamp.run.runs import Runs
 from decamp.run.succession import Follow, Succession
 from decamp.run.walking import Walk, Wave, check_graph
@@ -41,8 +40,6 @@ MOST_AT_ONCE = 400
 """Actions that one process has in hand at a time, where only the plan's locks say how many may be: each is a thread that mostly waits."""
 PRUNE_SECONDS = 3600.0
 """How often a worker that serves takes away what DBOS keeps of runs that are over."""
-
-_log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -71,10 +68,7 @@ class Engine:
         assert database is not None  # noqa: S101 - it was created
         self._database = database
         self._leave_seconds = leave_seconds
-        self._stop = threading.Event()
-        self._ended = threading.Condition()
-        self._active = 0
-        self._broken: Exception | None = None
+        self._presence = Presence(database.where)
         self._plans: dict[str, Plan] = {}
         self._actions: dict[str, dict[str, Action]] = {}
         self._known_bearings: dict[str, chains.Bearings] = {}
@@ -90,11 +84,11 @@ class Engine:
             patience=patience or Patience(),
             attention=Attention(database),
             turnstile=Turnstile(database),
-            stopping=self._stop.is_set,
+            stopping=self._presence.is_stopping,
         )
         self._policy = policy or Policy()
         self._succession = follow and Succession(
-            database=database, follow=follow, patience=self._office.patience, leave=self._leave_if_stopping
+            database=database, follow=follow, patience=self._office.patience, leave=self._presence.leave_if_stopping
         )
         self.runs = Runs(database)
         self.abandoned = False
@@ -104,13 +98,11 @@ class Engine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        with self._ended:
-            self._ended.notify_all()
+        self._presence.stop()
         if self._heart:
             self._heart.stop()
         if self._durable:
-            self._await_safe_points()
+            self.abandoned = not self._presence.await_safe_points(self._leave_seconds)
             self._durable.close()
         with contextlib.suppress(Error):
             workers.leave(self._database, self._worker.id)
@@ -153,7 +145,7 @@ class Engine:
         self._launch(queues=None)
         pruned_at = float("-inf")
         while not stop.wait(0.2):
-            self._raise_if_broken()
+            self._presence.raise_if_broken()
             if time.monotonic() - pruned_at >= PRUNE_SECONDS:
                 self._prune()
                 pruned_at = time.monotonic()
@@ -169,8 +161,8 @@ class Engine:
 
         Raises what made this worker stop, if that came first.
         """
-        report = self.runs.watch(run, on_event, on_look, until=lambda: self._broken is not None)
-        self._raise_if_broken()
+        report = self.runs.watch(run, on_event, on_look, until=lambda: self._presence.is_broken)
+        self._presence.raise_if_broken()
         self._prune()
         return report
 
@@ -232,23 +224,23 @@ class Engine:
             self._database,
             worker=self._worker.id,
             queues=queues,
-            walk=self._guarded(self._walk),
-            act=self._guarded(self._act),
-            follow=self._guarded(self._take_up),
-            broken=self._break,
+            walk=self._presence.guarded(self._walk),
+            act=self._presence.guarded(self._act),
+            follow=self._presence.guarded(self._take_up),
+            broken=self._presence.break_off,
         )
         self._walk_workflow, self._act_workflow, self._follow_workflow = self._durable.walk, self._durable.act, self._durable.follow
         self._heart = Heart(
             self._database,
             self._worker.id,
             recover=self._recover,
-            taken_for_dead=lambda: self._break(
+            taken_for_dead=lambda: self._presence.break_off(
                 Failed(
                     f"this worker did not report for {workers.DEAD_AFTER_SECONDS:.0f} s and was taken for dead: its work was given back. "
                     "`decamp runs` shows who goes on with it"
                 )
             ),
-            broken=self._break,
+            broken=self._presence.break_off,
         )
         self._heart.start()
 
@@ -329,15 +321,14 @@ class Engine:
 
     def _await_ends(self, run: str, round: int, running: list[str]) -> dict[str, Any] | None:
         while True:
-            self._leave_if_stopping()
+            self._presence.leave_if_stopping()
             ended = self._database.steadily(lambda: journal.ended_among(self._database, run, running))
             now = chains.standing(self._database, run)
             if ended:
                 return {"ended": ended, "cancelled": now.cancel_asked}
             if now.round != round:
                 return None
-            with self._ended:
-                self._ended.wait(WAKE_SECONDS)
+            self._presence.await_change(WAKE_SECONDS)
 
     def _set_aside(self, run: str, round: int, actions: list[str], state: str) -> int:
         journal.set_aside(self._database, run, round, actions, ActionState(state))
@@ -356,68 +347,9 @@ class Engine:
     def _clear(self, run: str, round: int) -> None:
         _delete_queue(self._bearings(run).chain, round)
 
-    def _leave_if_stopping(self) -> None:
-        if self._stop.is_set():
-            raise Stopped
-
     def _is_followed(self, run: str) -> bool:
         """Whether something may follow the run."""
         return self._succession is not None and isinstance(self._plan(run).goal, VacateGoal)
-
-    def _guarded(self, workflow: Callable[..., str]) -> Callable[..., str]:
-        """An execution that cannot go on leaves its workflow unfinished, to be recovered: only what the workflow returns ends it."""
-
-        def guarded(*args: Any) -> str:
-            with self._counted():
-                try:
-                    return workflow(*args)
-                except Exception as error:
-                    if not self._stop.is_set():
-                        _log.debug("a workflow stopped", exc_info=error)
-                        self._break_unless_fenced(error)
-                    raise Stopped from error
-
-        return guarded
-
-    def _break_unless_fenced(self, error: Exception) -> None:
-        """DBOS tells an execution that lost its workflow to another worker by an error; that is no defect."""
-        if type(error).__name__ not in {"DBOSWorkflowConflictIDError", "DBOSWorkflowCancelledError"}:
-            self._break(error)
-
-    @contextlib.contextmanager
-    def _counted(self) -> Iterator[None]:
-        with self._ended:
-            self._active += 1
-        try:
-            yield
-        finally:
-            with self._ended:
-                self._active -= 1
-                self._ended.notify_all()
-
-    def _await_safe_points(self) -> None:
-        deadline = time.monotonic() + self._leave_seconds
-        with self._ended:
-            while self._active and (left := deadline - time.monotonic()) > 0:
-                self._ended.wait(left)
-            self.abandoned = self._active > 0
-
-    def _break(self, error: Exception) -> None:
-        """This worker cannot go on: the first reason counts."""
-        if self._broken is None:
-            self._broken = told(error, self._database.where) if isinstance(error, SQLAlchemyError) else error
-        self._stop.set()
-        with self._ended:
-            self._ended.notify_all()
-
-    def _raise_if_broken(self) -> None:
-        match self._broken:
-            case None:
-                return
-            case Error() as error:
-                raise error
-            case error:
-                raise Bug(f"the run stopped at a defect in Decamp, please report it: {type(error).__name__}: {error}") from error
 
     def _plan(self, run: str) -> Plan:
         if run not in self._plans:

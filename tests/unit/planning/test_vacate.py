@@ -47,8 +47,8 @@ def test_a_freed_host_is_cordoned_emptied_proved_stopped_and_deleted_in_this_ord
     assert set(proof.after) == {live.id, cold.id}
     assert stop.after == (proof.id,)
     assert delete.after == (stop.id,)
-    assert live.args == {"from": "a", "to": "b", "block_migration": "auto"}
-    assert cold.args == {"from": "a", "to": "b"}
+    assert live.args == {"from": "a", "to": "b", "bytes": 2048 * 2**20, "block_migration": "auto"}
+    assert cold.args == {"from": "a", "to": "b", "bytes": 0}
     assert live.expects == old.servers[0].placement_fingerprint()
     assert live.changes == {"host": ("a", "b")}
 

@@ -39,7 +39,7 @@ def test_from_any_begin_to_any_later_one_no_more_is_begun_than_the_rate_allows(a
 
 
 def test_two_processes_keep_the_rate_together_and_use_it(tmp_path: Path) -> None:
-    url, rate, amount, each = f"sqlite:///{tmp_path}/decamp.sqlite", 10_000_000, 1_000_000, 10
+    url, rate, amount, each = f"sqlite:///{tmp_path}/decamp.sqlite", 10_000_000, 4_000_000, 4
     begun: list[float] = []
 
     def process() -> None:
@@ -81,7 +81,7 @@ def test_a_migration_that_waits_for_its_turn_says_so_and_others_do_not_wait(desk
         engine.wait(run, lambda action: said.add(action.said))
     assert time.monotonic() - began >= 3.0
     assert "waits for its turn: migrations take 1 MB/s in total" in said
-    assert "other" in desk.clerk.performed()[:2]
+    assert desk.clerk.performed()[-1] != "other"
 
 
 def test_a_cancel_ends_the_wait_for_a_turn(desk: Desk) -> None:
