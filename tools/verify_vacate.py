@@ -240,7 +240,7 @@ def check_other_hosts(findings: Findings, before: Facts, now: Facts, known: Know
 
 
 def check_allocations(findings: Findings, before: Facts, now: Facts) -> None:
-    """On each host, exactly its servers hold something, and each what its flavor asks for. Whoever held something before for no reason may go on."""
+    """On each host, exactly its servers hold something, and each what its flavor asks for. What nobody owned before does not count."""
     wrong, right = [], 0
     for provider, held in now["providers"].items():
         expected = {server_id: asked(server) for server_id, server in now["servers"].items() if server["host"] == provider}
