@@ -60,7 +60,19 @@ def check(arguments: argparse.Namespace) -> int:
     """Compare the cloud as it is now with the record."""
     cloud = Cloud(arguments.cloud, arguments.clouds_file)
     before, now = json.loads(arguments.before.read_text()), hosting(cloud, arguments.disks)
-    known, findings = Known(arguments), Findings()
+    known = Known(arguments)
+    findings = compare(before, now, known)
+    if arguments.nothing_refused:
+        refused = {server: refusals_of(cloud, server, before["taken_at"]) for server in now["servers"]}
+        check_refusals(findings, before, now, refused)
+    findings.print()
+    print(figures(before, now, known))
+    return 1 if findings.wrong else 0
+
+
+def compare(before: Facts, now: Facts, known: Known) -> Findings:
+    """Every check that needs the two pictures only."""
+    findings = Findings()
     check_servers(findings, before, now, known)
     check_hosts_of_servers(findings, before, now, known)
     check_ports(findings, before, now, known)
@@ -68,14 +80,9 @@ def check(arguments: argparse.Namespace) -> int:
     check_disks(findings, before, now, known)
     check_freed_hosts(findings, before, now, known)
     check_other_hosts(findings, before, now, known)
-    check_allocations(findings, before, now, known)
+    check_allocations(findings, before, now)
     check_migrations(findings, before, now, known)
-    if arguments.nothing_refused:
-        refused = {server: refusals_of(cloud, server, before["taken_at"]) for server in now["servers"]}
-        check_refusals(findings, before, now, refused)
-    findings.print()
-    print(figures(before, now, known))
-    return 1 if findings.wrong else 0
+    return findings
 
 
 def check_servers(findings: Findings, before: Facts, now: Facts, known: Known) -> None:
@@ -232,15 +239,15 @@ def check_other_hosts(findings: Findings, before: Facts, now: Facts, known: Know
     findings.add("other hosts", wrong, f"{len(now['services'])} as before: enabled or not, in their aggregates")
 
 
-def check_allocations(findings: Findings, before: Facts, now: Facts, known: Known) -> None:
-    """On each host, exactly its servers hold something, and each what its flavor asks for. What was wrong before does not count."""
+def check_allocations(findings: Findings, before: Facts, now: Facts) -> None:
+    """On each host, exactly its servers hold something, and each what its flavor asks for. What nobody owned before does not count."""
     wrong, right = [], 0
     for provider, held in now["providers"].items():
         expected = {server_id: asked(server) for server_id, server in now["servers"].items() if server["host"] == provider}
         for consumer in sorted({*held, *expected}):
             if held.get(consumer) == expected.get(consumer):
                 right += 1
-            elif held.get(consumer) != before["providers"].get(provider, {}).get(consumer):
+            elif consumer in expected or held[consumer] != before["providers"].get(provider, {}).get(consumer):
                 has, should = told(held.get(consumer)), told(expected.get(consumer))
                 wrong.append(f"{provider}: {consumer_label(now, consumer)} holds {has}, should hold {should}")
     findings.add("allocations", wrong, f"{right} servers hold what their flavors ask for, and nobody else holds anything")

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from steps import show
 
 from decamp import lab as labs
 from decamp.lab.health import port_is_open
 from decamp.lab.layout import CLOUDS, cache_folder
 from decamp.lab.mounts import mounted_below
 from decamp.lab.prepared import PRISTINE, exists
-from decamp.lab.progress import StepEvent, StepState
 
+OLD_HOSTS = 20
+"""As many as the tests of the vacate need. In a lab, a host costs a hundredth of a core: one lab for all tests is quicker than two."""
 TEST_PORT_BASE = 27000
 """Not the default: a lab of the developer's own may be up at the same time."""
 
@@ -27,16 +29,12 @@ def lab(request: pytest.FixtureRequest) -> Iterator[labs.Lab]:
         if named:
             yield labs.up(Path(named).absolute(), report=show)
             return
-        folder = cache_folder() / "test-lab"
+        folder, settings = cache_folder() / "test-lab", labs.Settings(port_base=TEST_PORT_BASE, old_hosts=OLD_HOSTS)
+        if labs.layout.exists(folder) and labs.load(folder).settings != settings:
+            labs.down(folder, purge=True, report=show)
         known = labs.layout.exists(folder) and exists(labs.load(folder))
-        made = labs.up(folder, labs.Settings(port_base=TEST_PORT_BASE), restore=PRISTINE if known else None, report=show)
+        made = labs.up(folder, settings, restore=PRISTINE if known else None, report=show)
     yield made
     labs.down(folder)
     assert not mounted_below(folder)
     assert not [port for cloud in CLOUDS for service in CLOUDS[cloud].services if port_is_open(port := made.port(cloud, service))]
-
-
-def show(event: StepEvent) -> None:
-    """Minutes without a word look like a test that hangs."""
-    if event.state in {StepState.DONE, StepState.FAILED}:
-        print(f"\nlab: {event.step}: {event.state} after {event.seconds:.1f} s", end="", flush=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from decamp import hosts, settings
 from decamp.clouds import connect
-from decamp.hosts.reading import read_service, read_services, show_server
+from decamp.hosts.reading import list_servers, read_service, read_services, show_server
 from decamp.lab import layout, machines
 from decamp.lab.content import MIB, create_image
 from decamp.model.effects import Attempt, Outcome, Performer
@@ -94,6 +94,17 @@ class Ground:
     def act(self, server: Ref, body: dict[str, Any]) -> None:
         answer = self.old.connection.compute.post(f"/servers/{server.id}/action", json=body)
         assert answer.status_code < 300, answer.text
+
+    def sweep(self, *hosts: str) -> None:
+        """Take away what migrations that broke hold on hosts: Nova forgets some of it (`nova-manage placement audit --delete`)."""
+        servers = {server["id"] for server in list_servers(self.old)}
+        placement = self.old.connection.placement
+        for host in hosts:
+            service = read_service(self.old, host)
+            assert service is not None
+            held = placement.get(f"/resource_providers/{service.provider}/allocations").json()["allocations"]
+            for consumer in held.keys() - servers:
+                assert placement.delete(f"/allocations/{consumer}").status_code == 204
 
     def until(self, holds: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
         deadline = time.monotonic() + seconds

@@ -1,14 +1,11 @@
 """The real command line on real clouds: what is wrong is said in a sentence, and one plan is applied once."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
+from desk import Desk
 from hosts_ground import Ground
 
 from decamp.hosts.reading import read_service
@@ -17,42 +14,6 @@ from decamp.model.plan import Verb
 from decamp.model.refs import Ref
 
 pytestmark = pytest.mark.lab
-
-
-class Desk:
-    """A folder with a configuration of its own for the lab's clouds."""
-
-    def __init__(self, lab: Lab, path: Path) -> None:
-        self.path = path
-        self.clouds = yaml.safe_load((lab.folder / "clouds.yaml").read_text())
-        self.settings = yaml.safe_load((lab.folder / "decamp.yaml").read_text())
-        self.settings |= {"state": f"sqlite:///{path}/state.sqlite", "clouds_file": "clouds.yaml"}
-        self.settings["expand"]["instackenv"] = str(lab.folder / "instackenv.json")
-        self.write()
-
-    def write(self) -> None:
-        (self.path / "clouds.yaml").write_text(yaml.safe_dump(self.clouds))
-        (self.path / "decamp.yaml").write_text(yaml.safe_dump(self.settings))
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "DECAMP_"))}
-        return subprocess.Popen(
-            [sys.executable, "-m", "decamp.cli.main", *arguments],
-            cwd=self.path,
-            env={**environment, "HOME": str(self.path), "COLUMNS": "200"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, *arguments: str, status: int = 0) -> tuple[str, str]:
-        """(stdout, stderr)"""
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=600)
-        assert "Traceback" not in out + err
-        assert process.returncode == status, out + err
-        return out, err
 
 
 @pytest.fixture

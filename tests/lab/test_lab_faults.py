@@ -25,7 +25,9 @@ HOST, TASK = "OS-EXT-SRV-ATTR:host", "OS-EXT-STS:task_state"
 @pytest.fixture(scope="module")
 def ground(lab: Lab) -> Iterator[Ground]:
     ground = Ground(lab.folder)
+    hosts = ground.two_hosts()
     yield ground
+    ground.sweep(*hosts)
     ground.close()
 
 
