@@ -167,7 +167,8 @@ def remove(cloud: Cloud, id: str, expects: str) -> None:
     of = calls.got(cloud, "block_storage", f"/volumes/{base}", "volume")
     if mark and of and of["metadata"].get(METADATA_KEY) == mark:
         # with all of its snapshots, which is this one: one call, so that no crash leaves the volume alone
-        calls.deleted(cloud, "block_storage", f"/volumes/{base}", {"cascade": "true"})
+        if of["status"] != "deleting":
+            calls.deleted(cloud, "block_storage", f"/volumes/{base}", {"cascade": "true"})
         calls.gone(f"{cloud.name}: volume snapshot {id}", lambda: _got(cloud, id), GONE_SECONDS)
     else:
         _delete(cloud, id)
