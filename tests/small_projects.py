@@ -186,7 +186,7 @@ def move(
     mapping: Mapping = MAPPED,
     ledger: Iterable[Entry] = (),
     project: str = P,
-    **chosen: tuple[str, ...],
+    **chosen: Any,
 ) -> Plan:
     there = there or new(admin=before.admin)
     goal = MoveGoal(project=project, servers=servers, manner=manner, **chosen)

@@ -158,11 +158,9 @@ def check_moved(findings: Findings, name: str, before: Facts, now: Facts, with_d
     if len(new_servers) != len(now["servers"]):
         wrong.append("the new cloud has two servers with the same MACs")
     pairs = [(server, new_servers[macs]) for macs, server in old_servers.items() if macs in new_servers]
-    beside = {"id", "image", "image_sha256", "root_sha256", "locked", *not_carried}
+    beside = {"id", "image", "image_sha256", "root_sha256", *not_carried}
     for server, copy in pairs:
         wrong += differences(server["name"], *({key: value for key, value in one.items() if key not in beside} for one in (server, copy)))
-        if copy["locked"]:
-            wrong.append(f"{server['name']}: the copy is locked")
     findings.add(f"{name}: servers", wrong, f"{len(pairs)} equal, but for what stays behind: {', '.join(sorted(not_carried)) or 'nothing'}")
     check_disks(findings, name, pairs, with_disk)
     check_images(findings, name, before, now)

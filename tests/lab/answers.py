@@ -18,6 +18,7 @@ WHERE = {
     "server": ("compute", "/servers/{}", "server"),
     "image": ("image", "/images/{}", None),
     "volume": ("block_storage", "/volumes/{}", "volume"),
+    "volume_snapshot": ("block_storage", "/snapshots/{}", "snapshot"),
     "volume_type": ("block_storage", "/types/{}", "volume_type"),
     "port_forwarding": ("network", "/floatingips/{}/port_forwardings/{}", "port_forwarding"),
 }

@@ -172,6 +172,9 @@ def _clear(admin: Cloud, tenant: Cloud) -> None:
     for server in list(all_of.compute.servers(all_projects=True, project_id=mine)):
         all_of.compute.delete_server(server)
         all_of.compute.wait_for_delete(server, wait=60)
+    for snapshot in list(own.block_storage.snapshots()):
+        own.block_storage.delete_snapshot(snapshot)
+        own.block_storage.wait_for_delete(snapshot, wait=60)
     for volume in list(own.block_storage.volumes()):
         all_of.block_storage.delete_volume(volume, force=True)
     for image in list(own.image.images(owner=mine)):

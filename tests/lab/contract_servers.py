@@ -131,6 +131,20 @@ def _spoil_volume(here: Ground, copy: str) -> str:
     return copy
 
 
+def _make_snapshot(here: Ground) -> str:
+    """The volume has changed since."""
+    data = data_volume(here, secrets.token_bytes(2 * MIB))
+    cinder = here.tenant.block_storage
+    made = cinder.create_snapshot(volume_id=data, name=fresh_name("snapshot"), description="before", metadata={"day": "monday"})
+    cinder.wait_for_status(made, "available", wait=300)
+    return made.id
+
+
+def _spoil_snapshot(here: Ground, copy: str) -> str:
+    here.new.connection.block_storage.update_snapshot(copy, description="after")
+    return copy
+
+
 def _make_server(here: Ground) -> str:
     """From an image, with a volume, two interfaces in an order that is not that of their making, and all that can be asked for; stopped
     and locked."""
@@ -198,6 +212,7 @@ CASES: Mapping[str, Case] = {**SMALL_CASES} | {
         Case(kind="image", make=_make_image, spoil=_spoil_image, told="hw_firmware_type", writes=4),
         Case(kind="volume_type", make=_make_volume_type, spoil=_spoil_volume_type, told="extra_specs", modes=("operator",), writes=2),
         Case(kind="volume", make=_make_volume, spoil=_spoil_volume, told="hw_scsi_model", writes=8),
+        Case(kind="volume_snapshot", make=_make_snapshot, spoil=_spoil_snapshot, told="description", modes=("tenant",), writes=3),
         Case(kind="server", make=_make_server, spoil=_spoil_server, told="metadata", writes=2),
     )
 }

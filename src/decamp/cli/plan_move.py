@@ -32,6 +32,7 @@ class PlanMove(PlanLister):
             default="recreate",
             help="recreate: from the same base image, root disks start fresh; snapshot: with the root disks' contents (default: recreate)",
         )
+        parser.add_argument("--with-snapshots", action="store_true", help="volumes' snapshots too, each with a volume of its own")
         survey_option(parser, "--old", "old")
         survey_option(parser, "--new", "new")
         return parser
@@ -52,4 +53,5 @@ def goal_of(parsed_args: argparse.Namespace) -> MoveGoal:
         tags=tuple(parsed_args.tag),
         groups=tuple(parsed_args.group),
         manner=parsed_args.manner,
+        with_snapshots=parsed_args.with_snapshots,
     )

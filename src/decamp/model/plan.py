@@ -174,6 +174,8 @@ class MoveGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="verb", tag=
     groups: tuple[str, ...] = ()
     """Server groups, with the servers in them."""
     manner: str = "recreate"
+    with_snapshots: bool = False
+    """Volumes' snapshots too, each with a volume of its own."""
 
     @property
     def is_whole_project(self) -> bool:

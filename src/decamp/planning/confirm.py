@@ -17,7 +17,7 @@ from decamp.planning import fields
 from decamp.planning.drafts import Draft, ordered
 from decamp.planning.undo import made_of, removal
 
-WITH_THEIR_SERVER = ("volume", "port", "trunk")
+WITH_THEIR_SERVER = ("volume", "volume_snapshot", "port", "trunk")
 """Kinds that serve one server alone, and go when it goes."""
 
 WITH_THE_PROJECT = (
@@ -52,6 +52,7 @@ def plan_confirm(plan: Plan, entries: tuple[Entry, ...], run: str) -> Plan:
         trunks = [one for one in proved.values() if one.kind == "trunk" and fields.as_ref(one.spec["port"]) in fields.ports(server)]
         serving = {*fields.ports(server), *(disk.volume for disk in fields.disks(server))}
         serving |= {ref for trunk in trunks for ref in (trunk.ref, *trunk.needs)}
+        serving |= {one.ref for one in proved.values() if one.kind == "volume_snapshot" and serving.intersection(one.needs)}
         removed |= {ref: resource for ref, resource in proved.items() if ref in serving and ref.kind in WITH_THEIR_SERVER}
     refusals = _unproved(plan, own, removed)
     if plan.goal.is_whole_project and not refusals and all(refusal.ref.kind in HARMLESS for refusal in plan.refusals):

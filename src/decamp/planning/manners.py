@@ -62,6 +62,8 @@ def carried_bytes(resource: Resource, manner: str | None) -> int:
     match resource.kind:
         case "image" | "server_snapshot":
             return int(fields.field(resource, "size") or 0)
+        case "volume_snapshot":
+            return volume_bytes(resource)
         case "volume" if manner == COPY:
             return volume_bytes(resource)
         case _:
@@ -69,6 +71,7 @@ def carried_bytes(resource: Resource, manner: str | None) -> int:
 
 
 def volume_bytes(volume: Resource) -> int:
+    """Also of a snapshot."""
     return int(fields.field(volume, "size_gib") or 0) << 30
 
 

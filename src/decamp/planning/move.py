@@ -50,6 +50,8 @@ def plan_move(
     match = match_of(old, new, mapping, project, ledger)
     seen = as_seen(match)
     asked = ask(seen, [seen[server.ref] for server in servers if not moved_earlier(match, server)], goal.manner)
+    if not goal.with_snapshots:
+        _leave_snapshots(asked)
     roots = _all_of(project, asked) if goal.is_whole_project else [server.ref for server in servers]
     reach = closure(asked.resources, roots, lambda resource: _is_carried(match, resource))
     decided = _decide_all(match, asked, reach)
@@ -65,6 +67,16 @@ def plan_move(
         refusals=tuple(sorted(set(refusals), key=lambda refusal: (refusal.ref, refusal.reason, refusal.text))),
         forecast=_forecast(asked, decided, kept),
     ).sealed()
+
+
+def _leave_snapshots(asked: Asked) -> None:
+    for ref, snapshot in list(asked.resources.items()):
+        if ref.kind == "volume_snapshot":
+            del asked.resources[ref]
+            for volume in snapshot.needs:
+                change = asked.changes.setdefault(volume, {}).get("snapshots", ("", "none: --with-snapshots carries them"))
+                named = ", ".join(filter(None, (change[0], snapshot.name or snapshot.id)))
+                asked.changes[volume]["snapshots"] = (named, change[1])
 
 
 def _all_of(project: Resource, asked: Asked) -> list[Ref]:
@@ -196,6 +208,7 @@ KINDS = (
     "server_group",
     "server_snapshot",
     "volume",
+    "volume_snapshot",
     "server",
     "floating_ip",
     "port_forwarding",

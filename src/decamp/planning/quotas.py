@@ -53,8 +53,12 @@ def _demand(made: Iterable[Resource], resources: Mapping[Ref, Resource]) -> Coun
                 amounts = fields.flavor_amounts(flavor)
                 demand["compute", "cores"] += amounts["vcpus"]
                 demand["compute", "ram"] += amounts["ram_mib"]
-        elif one.kind in ("volume", "volume_snapshot"):
+        elif one.kind == "volume":
             demand["block_storage", "gigabytes"] += int(fields.field(one, "size_gib") or 0)
+        elif one.kind == "volume_snapshot":
+            # and the volume that it is of
+            demand["block_storage", "volumes"] += 1
+            demand["block_storage", "gigabytes"] += 2 * int(fields.field(one, "size_gib") or 0)
         elif one.kind == "router":
             demand["network", "port"] += len(one.spec.get("interfaces", ()))
     return demand

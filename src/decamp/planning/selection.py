@@ -118,6 +118,10 @@ def closure(resources: Mapping[Ref, Resource], roots: Iterable[Ref], carried: Ca
     )
 
 
+_OF = {"router": "subnet", "port_forwarding": "port", "volume_snapshot": "volume"}
+"""Kind -> of which of its needs it is a member."""
+
+
 def _members(resources: Iterable[Resource]) -> dict[Ref, list[Ref]]:
     members: defaultdict[Ref, list[Ref]] = defaultdict(list)
     for resource in resources:
@@ -126,12 +130,10 @@ def _members(resources: Iterable[Resource]) -> dict[Ref, list[Ref]]:
                 owners = [fields.group_of(resource)]
             case "subnet":
                 owners = [fields.network_of(resource)]
-            case "router":
-                owners = [need for need in resource.needs if need.kind == "subnet"]
+            case "router" | "port_forwarding" | "volume_snapshot":
+                owners = [need for need in resource.needs if need.kind == _OF[resource.kind]]
             case "floating_ip" | "trunk":
                 owners = [fields.as_ref(fields.field(resource, "port"))]
-            case "port_forwarding":
-                owners = [need for need in resource.needs if need.kind == "port"]
             case "rbac_policy":
                 owners = [fields.as_ref(fields.field(resource, "object"))]
             case _:

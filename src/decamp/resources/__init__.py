@@ -33,6 +33,7 @@ from decamp.resources import (
     trunk,
     user,
     volume,
+    volume_snapshot,
     volume_type,
 )
 from decamp.resources.kind import Kind, Passage
@@ -60,6 +61,7 @@ _IN_ORDER: tuple[Kind, ...] = (
     trunk,
     rbac_policy,
     volume,
+    volume_snapshot,
     server_group,
     server_snapshot,
     server,

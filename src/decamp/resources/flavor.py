@@ -12,14 +12,15 @@ from typing import Any
 
 from decamp.clouds import Cloud
 from decamp.model.errors import Refused
-from decamp.model.refs import Ref, fingerprint
+from decamp.model.refs import fingerprint
 from decamp.model.survey import Resource
-from decamp.resources import calls
+from decamp.resources import access, calls
 from decamp.resources.attributes import changed, its_own, kept, lost, mapped_as
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
 from decamp.resources.marks import mark_of, marked, unmarked
-from decamp.resources.specs import differences, pair, sealed, unchanged
+from decamp.resources.removing import removed
+from decamp.resources.specs import differences, pair, sealed
 
 NAME = "flavor"
 
@@ -52,8 +53,7 @@ def read(cloud: Cloud, id: str) -> Resource | None:
     return _whole(cloud, flavor) if flavor else None
 
 
-def told(flavor: Json, extra_specs: dict[str, str] | None, access: Iterable[str]) -> Resource:
-    projects = sorted(access)
+def told(flavor: Json, extra_specs: dict[str, str] | None, projects: Iterable[str]) -> Resource:
     return sealed(
         NAME,
         flavor["id"],
@@ -67,7 +67,7 @@ def told(flavor: Json, extra_specs: dict[str, str] | None, access: Iterable[str]
             "rxtx_factor": float(flavor.get("rxtx_factor") or 1),
             "public": flavor.get("os-flavor-access:is_public", True),
             "extra_specs": dict(sorted((extra_specs or {}).items())),
-            "access": [pair("project", project) for project in projects],
+            "access": [pair("project", project) for project in sorted(projects)],
         },
         info={"disabled": flavor.get("OS-FLV-DISABLED:disabled", False), "unreadable": [] if extra_specs is not None else ["extra_specs"]},
     )
@@ -112,12 +112,12 @@ def _whole(cloud: Cloud, flavor: Json) -> Resource:
             extra_specs = calls.got(cloud, "compute", f"/flavors/{flavor['id']}/os-extra_specs", "extra_specs")
         except Refused:
             extra_specs = None
-    access: list[str] = []
+    projects: list[str] = []
     if cloud.admin and not flavor.get("os-flavor-access:is_public", True):
-        access = [
+        projects = [
             one["tenant_id"] for one in calls.got(cloud, "compute", f"/flavors/{flavor['id']}/os-flavor-access", "flavor_access") or []
         ]
-    return told(flavor, extra_specs, access)
+    return told(flavor, extra_specs, projects)
 
 
 def find(passage: Passage, resource: Resource) -> str | None:
@@ -158,32 +158,15 @@ def _complete(passage: Passage, resource: Resource, id: str) -> None:
 
 def admit(passage: Passage, resource: Resource, id: str) -> None:
     """Give access to the copies, as far as they are known, of all projects that have access to the old flavor."""
-    there = read(passage.new, id)
-    if there is None or there.spec["public"]:
-        return
-    for project in _admitted(passage, resource):
-        if pair("project", project) not in there.spec["access"]:
-            calls.posted(passage.new, "compute", f"/flavors/{id}/action", {"addTenantAccess": {"tenant": project}})
-
-
-def _admitted(passage: Passage, resource: Resource) -> list[str]:
-    return [passage.ids[Ref(*project)] for project in resource.spec["access"] if Ref(*project) in passage.ids]
+    for project in access.lacking(passage, resource, read(passage.new, id)):
+        calls.posted(passage.new, "compute", f"/flavors/{id}/action", {"addTenantAccess": {"tenant": project}})
 
 
 def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
     """A flavor stands for another when their amounts and extra specs are equal, whatever the new cloud calls it."""
     copy = read(passage.new, id)
-    told = differences(resource, copy, passage.ids, but=("access", "name"))
-    if copy and passage.new.admin and not copy.spec["public"]:
-        missing = [project for project in _admitted(passage, resource) if pair("project", project) not in copy.spec["access"]]
-        told += tuple(f"flavor {resource.name}: the project {project} has no access to its copy" for project in missing)
-    return told
+    return differences(resource, copy, passage.ids, but=("access", "name")) + access.differences(passage, resource, copy)
 
 
 def remove(cloud: Cloud, id: str, expects: str) -> None:
-    there = read(cloud, id)
-    if there is None:
-        return
-    unchanged(there, expects, cloud.name)
-    calls.deleted(cloud, "compute", f"/flavors/{id}")
-    calls.gone(f"{cloud.name}: flavor {id}", lambda: calls.got(cloud, "compute", f"/flavors/{id}", "flavor"))
+    removed(cloud, id, expects, read, "compute", f"/flavors/{id}")

@@ -15,7 +15,8 @@ from decamp.resources.attributes import its_own, kept, mapped_as
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
 from decamp.resources.marks import mark_of, marked, unmarked
-from decamp.resources.specs import differences, mapped, pair, sealed, unchanged
+from decamp.resources.removing import removed
+from decamp.resources.specs import differences, mapped, pair, sealed
 
 NAME = "group"
 
@@ -96,9 +97,4 @@ def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
 
 
 def remove(cloud: Cloud, id: str, expects: str) -> None:
-    there = read(cloud, id)
-    if there is None:
-        return
-    unchanged(there, expects, cloud.name)
-    calls.deleted(cloud, "identity", f"/groups/{id}")
-    calls.gone(f"{cloud.name}: group {id}", lambda: identity.got(cloud, NAME, id))
+    removed(cloud, id, expects, read, "identity", f"/groups/{id}")

@@ -8,13 +8,13 @@ from typing import Any
 from decamp.clouds import Cloud
 from decamp.model.errors import Refused
 from decamp.model.survey import Resource
-from decamp.resources import calls
+from decamp.resources import calls, removing
 from decamp.resources.attributes import its_own
 from decamp.resources.attributes import owner as owned_by
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
 from decamp.resources.marks import mark_of, marked, too_long_to_mark, unmarked
-from decamp.resources.specs import differences, mapped, unchanged
+from decamp.resources.specs import differences, mapped
 
 OWN = (*owned_by("project_id", "tenant_id"), *its_own("id", "created_at", "updated_at", "revision_number"))
 """Attributes that every object of Neutron has."""
@@ -172,11 +172,6 @@ def set_tags(passage: Passage, resource: Resource, id: str, *, by_admin: bool = 
         calls.put(acting, "network", f"/{path(resource.kind).rsplit('/', 1)[1]}/{id}/tags", {"tags": resource.spec["tags"]})
 
 
-def removed(cloud: Cloud, id: str, expects: str, read: Callable[[Cloud, str], Resource | None]) -> None:
+def removed(cloud: Cloud, kind: str, id: str, expects: str, read: Callable[[Cloud, str], Resource | None]) -> None:
     """Deleted, if it is as expected; Neutron deletes at once."""
-    there = read(cloud, id)
-    if there is None:
-        return
-    unchanged(there, expects, cloud.name)
-    calls.deleted(cloud, "network", f"{path(there.kind)}/{id}")
-    calls.gone(f"{cloud.name}: {there.kind} {id}", lambda: got(cloud, there.kind, id))
+    removing.removed(cloud, id, expects, read, "network", f"{path(kind)}/{id}")

@@ -15,7 +15,8 @@ from decamp.resources.attributes import its_own, kept, mapped_as
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
 from decamp.resources.marks import mark_of, unmarked
-from decamp.resources.specs import differences, mapped, pair, sealed, unchanged
+from decamp.resources.removing import removed
+from decamp.resources.specs import differences, mapped, pair, sealed
 
 NAME = "port_forwarding"
 
@@ -94,13 +95,8 @@ def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
 
 
 def remove(cloud: Cloud, id: str, expects: str) -> None:
-    there = read(cloud, id)
-    if there is None:
-        return
-    unchanged(there, expects, cloud.name)
     floating_ip, _, own = id.partition("/")
-    calls.deleted(cloud, "network", f"{_path(floating_ip)}/{own}")
-    calls.gone(f"{cloud.name}: {NAME} {there.name}", lambda: read(cloud, id))
+    removed(cloud, id, expects, read, "network", f"{_path(floating_ip)}/{own}")
 
 
 def _path(floating_ip: str) -> str:

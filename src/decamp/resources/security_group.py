@@ -95,7 +95,7 @@ def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
 
 
 def remove(cloud: Cloud, id: str, expects: str) -> None:
-    neutron.removed(cloud, id, expects, read)
+    neutron.removed(cloud, NAME, id, expects, read)
 
 
 def _complete(passage: Passage, resource: Resource, id: str) -> None:

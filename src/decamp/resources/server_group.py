@@ -14,7 +14,8 @@ from decamp.resources import calls
 from decamp.resources.attributes import changed, its_own, kept, owner
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
-from decamp.resources.specs import differences, sealed, unchanged
+from decamp.resources.removing import removed
+from decamp.resources.specs import differences, sealed
 
 NAME = "server_group"
 
@@ -91,9 +92,4 @@ def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
 
 
 def remove(cloud: Cloud, id: str, expects: str) -> None:
-    there = read(cloud, id)
-    if there is None:
-        return
-    unchanged(there, expects, cloud.name)
-    calls.deleted(cloud, "compute", f"/os-server-groups/{id}")
-    calls.gone(f"{cloud.name}: server group {id}", lambda: read(cloud, id))
+    removed(cloud, id, expects, read, "compute", f"/os-server-groups/{id}")

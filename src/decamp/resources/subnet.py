@@ -97,4 +97,4 @@ def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
 
 
 def remove(cloud: Cloud, id: str, expects: str) -> None:
-    neutron.removed(cloud, id, expects, read)
+    neutron.removed(cloud, NAME, id, expects, read)

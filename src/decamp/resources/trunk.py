@@ -89,4 +89,4 @@ def remove(cloud: Cloud, id: str, expects: str) -> None:
     there = read(cloud, id)
     if there and there.fingerprint == expects and not there.spec["admin_state_up"]:
         calls.put(cloud, "network", f"{neutron.path(NAME)}/{id}", {NAME: {"admin_state_up": True}})
-    neutron.removed(cloud, id, expects, read)
+    neutron.removed(cloud, NAME, id, expects, read)

@@ -16,7 +16,8 @@ from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
 from decamp.resources.marks import mark_of, marked, unmarked
 from decamp.resources.neutron import refuse_unsupported
-from decamp.resources.specs import differences, mapped, pair, sealed, unchanged
+from decamp.resources.removing import removed
+from decamp.resources.specs import differences, mapped, pair, sealed
 
 NAME = "user"
 
@@ -102,9 +103,4 @@ def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
 
 
 def remove(cloud: Cloud, id: str, expects: str) -> None:
-    there = read(cloud, id)
-    if there is None:
-        return
-    unchanged(there, expects, cloud.name)
-    calls.deleted(cloud, "identity", f"/users/{id}")
-    calls.gone(f"{cloud.name}: user {id}", lambda: identity.got(cloud, NAME, id))
+    removed(cloud, id, expects, read, "identity", f"/users/{id}")

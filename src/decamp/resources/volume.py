@@ -6,7 +6,6 @@ Every step can be taken up again: the images on the way bear the mark, as the vo
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -67,10 +66,9 @@ def export(cloud: Cloud, project: str | None) -> Iterable[Resource]:
     query: Json = {"all_tenants": "true"} if cloud.admin else {}
     if cloud.admin and owner:
         query["project_id"] = owner
-    snapshots = Counter(one["volume_id"] for one in calls.listed(cloud, "block_storage", "/snapshots", "snapshots", query))
     types = _types(cloud)
     for volume in calls.listed(cloud, "block_storage", "/volumes/detail", "volumes", query):
-        yield told(volume, types, snapshots[volume["id"]])
+        yield told(volume, types)
 
 
 def read(cloud: Cloud, id: str) -> Resource | None:
@@ -90,7 +88,7 @@ def _types(cloud: Cloud) -> dict[str, str]:
     return {one["name"]: one["id"] for one in calls.listed(cloud, "block_storage", "/types", "volume_types")}
 
 
-def told(volume: Json, types: Mapping[str, str], snapshots: int = 0) -> Resource:
+def told(volume: Json, types: Mapping[str, str]) -> Resource:
     shown = volume["metadata"]
     volume_type = pair("volume_type", volume.get("volume_type_id") or types.get(volume["volume_type"]))
     image_metadata = {
@@ -109,8 +107,6 @@ def told(volume: Json, types: Mapping[str, str], snapshots: int = 0) -> Resource
         "multiattach": bool(volume.get("multiattach")),
     }
     not_carried: list[str] = []
-    if snapshots:
-        not_carried.append(f"its {snapshots} snapshot(s)")
     if volume.get("group_id") or volume.get("consistencygroup_id"):
         not_carried.append("its membership of a volume group")
     info: dict[str, Any] = {

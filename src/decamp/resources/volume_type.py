@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from decamp.clouds import Cloud
-from decamp.model.refs import Ref
 from decamp.model.survey import Resource
-from decamp.resources import calls
+from decamp.resources import access, calls
 from decamp.resources.attributes import changed, its_own, kept, lost, mapped_as
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
 from decamp.resources.marks import mark_of, marked, unmarked
 from decamp.resources.neutron import refuse_unsupported
-from decamp.resources.specs import differences, pair, sealed, unchanged
+from decamp.resources.removing import removed
+from decamp.resources.specs import differences, pair, sealed
 
 NAME = "volume_type"
 
@@ -53,22 +53,22 @@ def read(cloud: Cloud, id: str) -> Resource | None:
 def _whole(cloud: Cloud, volume_type: Json) -> Resource:
     """Access lists and encryption are for admins."""
     path = f"/types/{volume_type['id']}"
-    encrypts, access = False, list[str]()
+    encrypts, projects = False, list[str]()
     if cloud.admin:
         encrypts = bool(calls.got(cloud, "block_storage", f"{path}/encryption", None))
         if not volume_type["is_public"]:
             listed = calls.got(cloud, "block_storage", f"{path}/os-volume-type-access", "volume_type_access") or []
-            access = [one["project_id"] for one in listed]
-    return told(volume_type, access, encrypts=encrypts)
+            projects = [one["project_id"] for one in listed]
+    return told(volume_type, projects, encrypts=encrypts)
 
 
-def told(volume_type: Json, access: Iterable[str], *, encrypts: bool) -> Resource:
+def told(volume_type: Json, projects: Iterable[str], *, encrypts: bool) -> Resource:
     spec = {
         "name": volume_type["name"],
         "description": unmarked(volume_type.get("description")),
         "public": volume_type["is_public"],
         "extra_specs": dict(sorted((volume_type.get("extra_specs") or {}).items())),
-        "access": [pair("project", project) for project in sorted(access)],
+        "access": [pair("project", project) for project in sorted(projects)],
     }
     qos = volume_type.get("qos_specs_id")
     info = {"not_carried": [f"its QoS specs {qos}, which are its backend's"] if qos else []}
@@ -105,16 +105,8 @@ def create(passage: Passage, resource: Resource) -> str:
 
 def admit(passage: Passage, resource: Resource, id: str) -> None:
     """Give access to the copies, as far as they are known, of all projects that have access to the old type."""
-    there = read(passage.new, id)
-    if there is None or there.spec["public"]:
-        return
-    for project in _admitted(passage, resource):
-        if pair("project", project) not in there.spec["access"]:
-            calls.posted(passage.new, "block_storage", f"/types/{id}/action", {"addProjectAccess": {"project": project}})
-
-
-def _admitted(passage: Passage, resource: Resource) -> list[str]:
-    return [passage.ids[Ref(*project)] for project in resource.spec["access"] if Ref(*project) in passage.ids]
+    for project in access.lacking(passage, resource, read(passage.new, id)):
+        calls.posted(passage.new, "block_storage", f"/types/{id}/action", {"addProjectAccess": {"project": project}})
 
 
 def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
@@ -126,17 +118,9 @@ def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
         told = (f"volume_type {resource.name}: {copy.name} of the new cloud is another type to its users",)
     else:
         told = ()
-    if copy and passage.new.admin and not copy.spec["public"]:
-        missing = [project for project in _admitted(passage, resource) if pair("project", project) not in copy.spec["access"]]
-        told += tuple(f"volume_type {resource.name}: the project {project} has no access to its copy" for project in missing)
-    return told
+    return told + access.differences(passage, resource, copy)
 
 
 def remove(cloud: Cloud, id: str, expects: str) -> None:
     """Cinder refuses while volumes are of it."""
-    there = read(cloud, id)
-    if there is None:
-        return
-    unchanged(there, expects, cloud.name)
-    calls.deleted(cloud, "block_storage", f"/types/{id}")
-    calls.gone(f"{cloud.name}: volume type {id}", lambda: calls.got(cloud, "block_storage", f"/types/{id}", NAME))
+    removed(cloud, id, expects, read, "block_storage", f"/types/{id}")

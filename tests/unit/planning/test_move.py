@@ -580,6 +580,14 @@ def test_an_operator_makes_a_volume_type_that_names_no_backend():
     assert "create/volume_type/fast" in ids(plan)
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_snapshots_of_volumes_go_when_they_are_asked_for_and_are_said_to_stay_when_not(wanted: bool):
+    saved = resource("volume_snapshot", "monday", [("volume", "data")], volume=["volume", "data"], size_gib=1)
+    plan = clean(old(volume("data"), server("db", [], ["data"]), saved), None, "db", with_snapshots=wanted)
+    assert ("create/volume_snapshot/monday" in ids(plan)) is wanted
+    assert ("snapshots" in action(plan, "create/volume/data").changes) is not wanted
+
+
 def test_a_subnet_of_another_project_s_pool_keeps_its_range_without_the_pool():
     def of_pool(owner: str) -> list[Resource]:
         of = {"network": ["network", "net"], "subnet_pool": ["subnet_pool", "pool"]}

@@ -30,8 +30,8 @@ CINDER: dict[str, Any] = {
 }
 
 
-def told_of(snapshots: int = 0, **changes: Any):
-    return told({**CINDER, **changes}, {"nfs": "by-name"}, snapshots)
+def told_of(**changes: Any):
+    return told({**CINDER, **changes}, {"nfs": "by-name"})
 
 
 def test_its_type_is_needed_by_id_which_older_clouds_tell_by_name_only():
@@ -69,9 +69,9 @@ def test_encrypted_and_shared_volumes_say_that_they_cannot_be_carried():
     assert any("several servers" in sentence for sentence in told_of(multiattach=True).info["unsupported"])
 
 
-def test_snapshots_and_groups_are_said_to_stay_behind():
+def test_a_group_is_said_to_stay_behind():
     assert told_of().info["not_carried"] == []
-    assert told_of(snapshots=2, group_id="g").info["not_carried"] == ["its 2 snapshot(s)", "its membership of a volume group"]
+    assert told_of(group_id="g").info["not_carried"] == ["its membership of a volume group"]
 
 
 def test_its_attachments_name_the_servers():

@@ -98,7 +98,7 @@ def test_a_true_copy_passes_every_check() -> None:
         (lambda now: now["servers"][0].update(key="gone"), "key"),
         (lambda now: now["servers"][0].update(config_drive=True), "config_drive"),
         (lambda now: now["servers"][0].update(status="SHUTOFF"), 'status: "ACTIVE" became "SHUTOFF"'),
-        (lambda now: now["servers"][0].update(locked=True), "the copy is locked"),
+        (lambda now: now["servers"][0].update(locked=True), "locked"),
         (lambda now: now["servers"][0]["ports"][0].update(addresses=[["front", "10.0.0.77"]]), "10.0.0.77"),
         (lambda now: now["servers"][0]["ports"][0].update(security_groups=[]), "security_groups"),
         (lambda now: now["servers"][0].update(root_sha256="other"), "neither the old one nor the base image"),
