@@ -39,10 +39,20 @@ class Desk:
             text=True,
         )
 
-    def run(self, *arguments: str, status: int = 0) -> tuple[str, str]:
+    def run(self, *arguments: str, status: int = 0, seconds: float = 600) -> tuple[str, str]:
         """(stdout, stderr)"""
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=600)
+        out, err = told(process, seconds)
         assert "Traceback" not in out + err
         assert process.returncode == status, out + err
         return out, err
+
+
+def told(process: subprocess.Popen[str], seconds: float) -> tuple[str, str]:
+    """What it printed until it ended; one that does not end in time is killed."""
+    try:
+        return process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        raise AssertionError(f"{process.args} did not end within {seconds:.0f} s:\n{out}{err}") from None

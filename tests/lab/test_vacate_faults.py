@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from vacate_ground import Estate, Json, migrations_of, options, put_back
+from desk import told
+from vacate_ground import WAIT_SECONDS, Estate, Json, migrations_of, options, put_back
 
 from decamp.lab import Lab, machines
 from decamp.lab.layout import CloudName
@@ -44,7 +45,7 @@ def test_a_vacate_that_is_cancelled_leaves_the_cloud_clean_and_undo_moves_everyt
     estate.until(lambda: estate.arrived() >= arrived + 6, "some migrations to arrive")
     run = estate.run_of(plan)
     estate.run("cancel", run)
-    out, err = applying.communicate(timeout=600)
+    out, err = told(applying, WAIT_SECONDS)
     assert applying.returncode not in {0, 2}, out + err
 
     outcomes = Counter(row["Outcome"] for row in estate.outcomes(run, "hosts"))
@@ -57,7 +58,7 @@ def test_a_vacate_that_is_cancelled_leaves_the_cloud_clean_and_undo_moves_everyt
         machines.set_faults(estate.lab, host, {})
     moved = {one for one, server in estate.servers().items() if server.compute_host not in {None, *sources}}
     assert moved
-    estate.run("undo", run, "--yes", "--move-back")
+    estate.run("undo", run, "--yes", "--move-back", seconds=WAIT_SECONDS)
     estate.verify("check", str(before), *options("--freed-host", freed), *options("--left-host", freed))
 
 
@@ -110,7 +111,7 @@ def test_a_vacate_in_a_cloud_that_goes_wrong_ends_with_what_can_be_reached_and_l
         machines.kill_compute(estate.lab, faults.killed, nova_runs=True)
         with proxy.during(Weather.UNAVAILABLE):
             time.sleep(STORM_SECONDS)
-        out, err = resumed.communicate(timeout=1500)
+        out, err = told(resumed, WAIT_SECONDS)
         print(out, err)
         assert "Traceback" not in out + err
         assert proxy.seen[Weather.UNAVAILABLE] > 0
@@ -124,11 +125,13 @@ def test_a_vacate_in_a_cloud_that_goes_wrong_ends_with_what_can_be_reached_and_l
 
     now = estate.servers()
     broken = [one for one, server in now.items() if server.status == "ERROR" and servers[one].status != "ERROR"]
-    told = {row["Server"]: row for row in estate.outcomes(run, "servers")}
+    accounts = {row["Server"]: row for row in estate.outcomes(run, "servers")}
     assert broken
-    assert all(told[one]["Outcome"] == "stays" and "ERROR" in told[one]["Said"] for one in broken), [told[one] for one in broken]
-    assert told[faults.deleted]["Outcome"] == "gone"
-    assert told[faults.started]["Outcome"] == "moved"
+    assert all(accounts[one]["Outcome"] == "stays" and "ERROR" in accounts[one]["Said"] for one in broken), [
+        accounts[one] for one in broken
+    ]
+    assert accounts[faults.deleted]["Outcome"] == "gone"
+    assert accounts[faults.started]["Outcome"] == "moved"
     assert now[faults.started].status == "ACTIVE"
     estate.verify(
         "check",

@@ -6,7 +6,7 @@ import json
 import time
 
 import pytest
-from vacate_ground import Estate, migrations_of, options, put_back
+from vacate_ground import WAIT_SECONDS, Estate, migrations_of, options, put_back
 
 from decamp.lab import Lab
 
@@ -25,7 +25,7 @@ def test_a_vacate_frees_as_many_hosts_as_it_said_and_nova_refuses_nothing_that_t
     before = estate.record()
 
     begun = time.monotonic()
-    estate.run("apply", "plan.json", "--yes", "--allow-refusals")
+    estate.run("apply", "plan.json", "--yes", "--allow-refusals", seconds=WAIT_SECONDS)
     seconds = time.monotonic() - begun
 
     run = estate.run_of(plan)

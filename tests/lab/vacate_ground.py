@@ -26,7 +26,8 @@ FEWEST_HOSTS = 20
 SEEDED = "vacate"
 VERIFY = Path(__file__).parents[2] / "tools" / "verify_vacate.py"
 MIGRATIONS = ("live_migrate", "cold_migrate")
-WAIT_SECONDS = 900.0
+WAIT_SECONDS = 2400.0
+"""For a whole vacate, on a machine that has much else to do."""
 Json = dict[str, Any]
 
 _seeded: set[Path] = set()
