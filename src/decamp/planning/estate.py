@@ -1,10 +1,10 @@
 """The cloud as arrays: hosts by their kind, servers by their class, so that ten thousand hosts are a few numbers.
 
 Servers of one class ask for the same: amounts, zone, traits. Hosts of one kind offer the same: zone, the traits that anybody asks for,
-room.
-Hosts and servers are numbered by their names and ids in order, so that the order in which a survey lists them changes nothing.
+room. Hosts and servers are numbered by their names and ids in order, so that the order in which a survey lists them changes nothing.
 """
 
+# pyright: standard
 from __future__ import annotations
 
 from collections.abc import Collection
@@ -32,11 +32,11 @@ class Estate:
 
     def __init__(self, survey: Survey, policy: Policy, goal: VacateGoal) -> None:
         self.policy, self.goal, self.obstacles = policy, goal, Obstacles(survey, policy, goal)
-        self.hosts = sorted(survey.hosts, key=lambda host: host.name)
-        self.number = {host.name: number for number, host in enumerate(self.hosts)}
-        self.servers = sorted((one for one in survey.servers if one.host in self.number), key=lambda one: one.id)
+        self.hosts: list[Host] = sorted(survey.hosts, key=lambda host: host.name)
+        self.number: dict[str, int] = {host.name: number for number, host in enumerate(self.hosts)}
+        self.servers: list[Server] = sorted((one for one in survey.servers if one.host in self.number), key=lambda one: one.id)
         self.home: Ints = np.array([self.number[one.host or ""] for one in self.servers], dtype=np.int64)
-        self.resources = sorted(total(one.allocations for one in self.servers))
+        self.resources: list[str] = sorted(total(one.allocations for one in self.servers))
         self.on: list[list[int]] = [[] for _ in self.hosts]
         for server, host in enumerate(self.home.tolist()):
             self.on[host].append(server)

@@ -2,6 +2,7 @@
 forecast.
 """
 
+# pyright: standard
 from __future__ import annotations
 
 import numpy as np
@@ -56,10 +57,9 @@ def fewest_kept(relaxation: Relaxation, pace: Pace) -> tuple[int, str]:
     """No plan keeps fewer of the hosts that may be freed, and how that was proved.
 
     "milp": whatever a plan does, in the end each server that can move is on a kept host of a kind that suits it, or on its own; the
-    servers on the
-    kept hosts of a kind ask in sum for no more of any resource than these hosts have, less what stays there and less what is beyond the
-    multiples of the least common measure of all demands. Those are the program's rows, so the plan's end is one of its points.
-    "sums": each resource by itself, the largest hosts first.
+    servers on the kept hosts of a kind ask in sum for no more of any resource than these hosts have, less what stays there and less what
+    is beyond the multiples of the least common measure of all demands. Those are the program's rows, so the plan's end is one of its
+    points. "sums": each resource by itself, the largest hosts first.
     """
     found = relaxation.fewest_kept(seconds=pace.seconds_left())
     return (found, "milp") if found is not None else (relaxation.fewest_kept_by_sums(), "sums")
@@ -68,12 +68,10 @@ def fewest_kept(relaxation: Relaxation, pace: Pace) -> tuple[int, str]:
 def fewest_bytes(relaxation: Relaxation, freed: int, pace: Pace) -> tuple[int, str]:
     """No plan that frees so many of them moves less, and how that was proved.
 
-    "lp": a plan moves at least all that is on the hosts that it frees. What leaves them, and whatever else it moves, arrives on kept hosts
-    of kinds that suit it; what arrives on the kept hosts of a sort, less what leaves them, asks in sum for no more than they have
-    free. To leave a kept host
-    costs at least what the lightest server of that class does. Let each host be kept to a fraction, and every plan is a point of the
-    program.
-    "sums": the hosts with the fewest bytes on them.
+    "lp": a plan moves at least all that is on the hosts that it frees. What leaves them, and whatever else it moves, arrives on kept
+    hosts of kinds that suit it; what arrives on the kept hosts of a sort, less what leaves them, asks in sum for no more than they have
+    free. To leave a kept host costs at least what the lightest server of that class does. Let each host be kept to a fraction, and every
+    plan is a point of the program. "sums": the hosts with the fewest bytes on them.
     """
     cheapest = int(np.sort(relaxation.bytes_leaving[relaxation.freeable])[:freed].sum())
     found = relaxation.propose(int(relaxation.freeable.sum()) - freed, seconds=pace.seconds_left()) if freed else None

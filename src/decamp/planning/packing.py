@@ -1,9 +1,8 @@
-"""Where servers are while a planner tries: what is free on the hosts that take some, the choice of a host for a server, and how room
-is made.
+"""Where servers are while a planner tries: what is free on the hosts that take some, the choice of a host for a server, and how room is
+made.
 
 Hosts that are freed take nothing, and hosts that take servers give up to others only what they took. So room that a migration needs is
-never
-room that another one has to free first, and the peak of each host is its end state.
+never room that another one has to free first, and the peak of each host is its end state.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ NOWHERE = -1
 """Of a server that has left its host and has no other yet, or that is shelved."""
 
 BREADTH, DEPTH, TRIES = 24, 2, 6
-"""Of the search for room: hosts that are looked at for one server, how often what is put out may itself put out others, servers tried
-on each.
+"""Of the search for room: hosts that are looked at for one server, how often what is put out may itself put out others, servers tried on
+each.
 """
 
 
@@ -118,10 +117,9 @@ class Packing:
     def place(self, servers: Iterable[int], shares: Shares | None = None) -> list[int]:
         """Find a host for each; returns those that found none.
 
-        Those that are bound by a group or by what the goal avoids go first, each where it fits best. The others are taken host by host, the
-        fullest first: of the classes that are left the one whose server leaves the shortest rest, as a vector. With shares, no more of
-        a class go to
-        a sort of hosts than it says, before every sort has had its own.
+        Those that are bound by a group or by what the goal avoids go first, each where it fits best. The others are taken host by host,
+        the fullest first: of the classes that are left the one whose server leaves the shortest rest, as a vector. With shares, no more
+        of a class go to a sort of hosts than it says, before every sort has had its own.
         """
         waiting: dict[int, list[int]] = {}
         homeless: list[int] = []
@@ -136,11 +134,12 @@ class Packing:
         for number, several in waiting.items():
             left[number] = len(several)
         hosts = np.flatnonzero(self.takes)
-        for sort in range(shares.quota.shape[1] if shares else 0):
-            share = np.minimum(np.rint(shares.quota[:, sort]).astype(np.int64), left)
-            left -= share
-            self._fill(hosts[shares.sort_of[hosts] == sort], share, waiting)
-            left += share
+        if shares is not None:
+            for sort in range(shares.quota.shape[1]):
+                share = np.minimum(np.rint(shares.quota[:, sort]).astype(np.int64), left)
+                left -= share
+                self._fill(hosts[shares.sort_of[hosts] == sort], share, waiting)
+                left += share
         self._fill(hosts, left, waiting)
         return sorted((*homeless, *(server for several in waiting.values() for server in several)), key=self.rank)
 

@@ -1,5 +1,6 @@
 """Why a server has no place, in words that help: the nearest miss of all hosts that take servers."""
 
+# pyright: standard
 from __future__ import annotations
 
 import numpy as np

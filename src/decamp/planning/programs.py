@@ -40,10 +40,11 @@ class Builder:
         self.entries.append((rows, columns, _filled(len(columns), values)))
 
     def program(self) -> Program:
-        rows, columns, values = (np.concatenate([entry[part] for entry in self.entries]) for part in range(3))
-        values = values / np.concatenate(self.scales)[rows]
+        rows = np.concatenate([entry[0] for entry in self.entries])
+        columns = np.concatenate([entry[1] for entry in self.entries])
+        values = np.concatenate([entry[2] for entry in self.entries]) / np.concatenate(self.scales)[rows]
         cells, place = np.unique(columns * self.height + rows, return_inverse=True)
-        summed = np.bincount(place.ravel(), weights=values, minlength=len(cells))
+        summed = np.bincount(place.ravel(), weights=values, minlength=len(cells)).astype(np.float64)
         filled = summed != 0
         return Program(
             cost=np.concatenate(self.cost),

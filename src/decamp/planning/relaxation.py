@@ -1,12 +1,11 @@
 """Linear programs that every plan satisfies: what they say cannot be done, no plan does; what they propose, a packing can begin with.
 
 Servers are poured, class by class, into what the kept hosts of each kind have free in sum. That forgets that a server is not divided
-between hosts,
-that a group's members are apart, and in which order servers move. Whatever a plan does, its end keeps all that is left: so a program's
-optimum
-bounds every plan's (`outlook` says what of).
+between hosts, that a group's members are apart, and in which order servers move. Whatever a plan does, its end keeps all that is left: so
+a program's optimum bounds every plan's (`outlook` says what of).
 """
 
+# pyright: standard
 from __future__ import annotations
 
 import math
@@ -44,7 +43,9 @@ class Relaxation:
         self.freeable = freeable
         self.movers = estate.is_movable & (freeable | estate.takes)[estate.home]
         """Servers that may have to find a new place: those elsewhere stay."""
-        self.bytes_leaving: Floats = np.bincount(estate.home, weights=estate.bytes * ~estate.is_shelved, minlength=len(estate.hosts))
+        self.bytes_leaving: Floats = np.bincount(
+            estate.home, weights=estate.bytes * ~estate.is_shelved, minlength=len(estate.hosts)
+        ).astype(np.float64)
         """By host: what its servers are to move if it is freed."""
         self.classes = len(estate.demand)
         self.kinds = estate.fits_kind.shape[1]

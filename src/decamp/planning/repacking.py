@@ -1,12 +1,11 @@
 """Small exact problems within a large one: a few hosts are packed anew, all at once, so that servers without a place find one.
 
 The guests of the hosts (servers that came from elsewhere) and the servers without a place are shared out again, by class, as a
-whole-numbered
-program; what it puts where it was stays. Where that does not help, residents (servers that were on these hosts from the beginning) are
-moved as well,
-as few bytes of them as possible.
+whole-numbered program; what it puts where it was stays. Where that does not help, residents (servers that were on these hosts from the
+beginning) are moved as well, as few bytes of them as possible.
 """
 
+# pyright: standard
 from __future__ import annotations
 
 from random import Random

@@ -1,5 +1,6 @@
 """The search for a plan near the optimum: a bound, a fractional choice of hosts, a packing of it, and repairs until it holds."""
 
+# pyright: standard
 from __future__ import annotations
 
 from random import Random
@@ -59,8 +60,9 @@ class Search:
         return best
 
     def attempt(self, kept: int) -> Packing | None:
-        """Pack what is proposed for so many kept hosts; those for whose servers there is no room are taken back, so that there may be
-        more.
+        """Pack what is proposed for so many kept hosts.
+
+        Those for whose servers there is no room are taken back, so that there may be more.
         """
         proposal = self.relaxation.propose(kept, residents=False, seconds=self.pace.seconds_left())
         proposal = proposal or self.relaxation.propose(kept, seconds=self.pace.seconds_left())

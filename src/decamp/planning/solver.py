@@ -1,4 +1,5 @@
-"""The only place that knows an optimiser: linear programs, with whole-numbered variables or without, solved by HiGHS where it is installed.
+"""The only place that knows an optimiser: linear programs, with whole-numbered variables or without, solved by HiGHS where it is
+installed.
 
 Equal problems have equal answers: one thread, and limits counted in steps. A limit in seconds is a caller's own wish, and may only cut
 short.
@@ -10,6 +11,7 @@ import importlib
 import importlib.util
 import math
 from functools import cache
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -78,19 +80,19 @@ def solve(program: Program, *, nodes: int = MIP_NODES, seconds: float = math.inf
     )
 
 
-def _model(highspy: object, program: Program) -> object:
+def _model(highspy: Any, program: Program) -> Any:
     order = np.lexsort((program.rows, program.columns))
-    model = highspy.HighsLp()  # type: ignore[attr-defined]
+    model = highspy.HighsLp()
     model.num_col_, model.num_row_ = len(program.cost), len(program.row_lower)
     model.col_cost_, model.col_lower_, model.col_upper_ = program.cost, program.lower, program.upper
     model.row_lower_, model.row_upper_ = program.row_lower, program.row_upper
     matrix = model.a_matrix_
-    matrix.format_ = highspy.MatrixFormat.kColwise  # type: ignore[attr-defined]
+    matrix.format_ = highspy.MatrixFormat.kColwise
     matrix.num_col_, matrix.num_row_ = model.num_col_, model.num_row_
     matrix.start_ = np.searchsorted(program.columns[order], np.arange(model.num_col_ + 1)).astype(np.int32)
     matrix.index_ = program.rows[order]
     matrix.value_ = program.values[order]
     if program.whole is not None and program.whole.any():
-        kinds = highspy.HighsVarType  # type: ignore[attr-defined]
+        kinds = highspy.HighsVarType
         model.integrality_ = [kinds.kInteger if one else kinds.kContinuous for one in program.whole]
     return model

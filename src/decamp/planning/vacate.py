@@ -1,8 +1,7 @@
 """Plan to free compute hosts: which of them, where their servers go, and what stands in the way.
 
-`search` finds hosts and places near the optimum, where an optimiser is installed and there is time; what it leaves is tried host by
-host, the
-least loaded first, each server where it fits best. `steps` brings the result into an order. Every refusal says what would help.
+`search` finds hosts and places near the optimum, where an optimiser is installed and there is time; what it leaves is tried host by host,
+the least loaded first, each server where it fits best. `steps` brings the result into an order. Every refusal says what would help.
 """
 
 from __future__ import annotations
