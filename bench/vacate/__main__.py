@@ -185,7 +185,7 @@ def _row(case: Case, old: Survey, planner: str, found: Measured, ours: Plan, fol
         broken_moves=broken["moves"],
         rules=broken["rules"],
         moved_twice=judging.moved_twice(moves),
-        proved_by={"hosts": ours.forecast.proved_by["occupied_hosts"], "bytes": by, "seconds": bound.proof},
+        proved_by={"hosts": ours.forecast.proved_by["freed_hosts"], "bytes": by, "seconds": bound.proof},
     )
 
 

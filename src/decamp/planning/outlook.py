@@ -33,8 +33,10 @@ def forecast(packing: Packing, relaxation: Relaxation, steps: Steps, *, pace: Pa
     migrations = [action for action in steps.actions if is_migration(action)]
     final = np.array(packing.at, dtype=np.int64)
     moved = (final != estate.home) & (final != NOWHERE)
-    proved = {}
-    kept, proved["occupied_hosts"] = fewest_kept(relaxation, pace)
+    proved: dict[str, str] = {}
+    kept, proof = fewest_kept(relaxation, pace)
+    occupied, proof_of_occupied = fewest_kept(relaxation, pace, spare=False) if relaxation.spare.is_wanted else (kept, proof)
+    proved |= {"freed_hosts": proof, "occupied_hosts": proof_of_occupied}
     least, proved["bytes"] = fewest_bytes(relaxation, len(packing.freed), pace)
     proved["seconds"] = "timetable"
     occupied_anyway = sum(1 for number, on in enumerate(estate.on) if on and not relaxation.freeable[number])
@@ -43,7 +45,7 @@ def forecast(packing: Packing, relaxation: Relaxation, steps: Steps, *, pace: Pa
         freed_hosts=tuple(estate.hosts[number].name for number in packing.freed),
         freed_hosts_upper_bound=freeable - kept,
         occupied_hosts=sum(1 for servers in packing.on if servers),
-        occupied_hosts_lower_bound=occupied_anyway + kept,
+        occupied_hosts_lower_bound=occupied_anyway + occupied,
         migrations=len(migrations),
         bytes=int(estate.bytes[moved].sum()),
         bytes_lower_bound=least,
@@ -53,15 +55,17 @@ def forecast(packing: Packing, relaxation: Relaxation, steps: Steps, *, pace: Pa
     )
 
 
-def fewest_kept(relaxation: Relaxation, pace: Pace) -> tuple[int, str]:
+def fewest_kept(relaxation: Relaxation, pace: Pace, *, spare: bool = True) -> tuple[int, str]:
     """No plan keeps fewer of the hosts that may be freed, and how that was proved.
+
+    Without `spare`: no plan keeps fewer with servers on them; those that policy keeps for the failure of others may be empty.
 
     "milp": whatever a plan does, in the end each server that can move is on a kept host of a kind that suits it, or on its own; the
     servers on the kept hosts of a kind ask in sum for no more of any resource than these hosts have, less what stays there and less what
     is beyond the multiples of the least common measure of all demands. Those are the program's rows, so the plan's end is one of its
     points. "sums": each resource by itself, the largest hosts first.
     """
-    found = relaxation.fewest_kept(seconds=pace.seconds_left())
+    found = relaxation.fewest_kept(spare=spare, seconds=pace.seconds_left())
     return (found, "milp") if found is not None else (relaxation.fewest_kept_by_sums(), "sums")
 
 

@@ -55,7 +55,7 @@ class Relaxation:
         self.spare = _Spare(estate, freeable)
         self.sort_of, self.sorts = self._subdivide()
 
-    def fewest_kept(self, *, seconds: float = math.inf) -> int | None:
+    def fewest_kept(self, *, spare: bool = True, seconds: float = math.inf) -> int | None:
         """How many of the freeable hosts every plan keeps, at least.
 
         Only sums count, and a kept host offers all that it has, so hosts of one kind are alike, and their number is one whole-numbered
@@ -84,7 +84,8 @@ class Relaxation:
         self._enter_demand(build, capacity, w)
         for resource in range(len(estate.resources)):
             build.enter(capacity[sorts[:, 0], resource], y, -sorts[:, 1 + resource])
-        self.spare.enter_sorts(build, y, free_takes, keys, sorts)
+        if spare:
+            self.spare.enter_sorts(build, y, free_takes, keys, sorts)
         solution = solve(build.program(), seconds=seconds)
         return None if solution is None else math.ceil(solution.bound - ROUNDING)
 
@@ -236,7 +237,7 @@ class _Spare:
 
     def enter_sorts(self, build: Builder, y: Ints, hosts: Ints, keys: Ints, sorts: Ints) -> None:
         """Hosts of one sort may differ in what others than movers hold: the roomiest counts."""
-        if not self._wanted or not len(sorts):
+        if not self.is_wanted or not len(sorts):
             return
         room = np.zeros((len(sorts), len(self.estate.resources)))
         _, sort_of = np.unique(keys, axis=0, return_inverse=True)
@@ -244,12 +245,12 @@ class _Spare:
         self._enter(build, y, room, hosts)
 
     def enter_hosts(self, build: Builder, z: Ints, hosts: Ints) -> None:
-        if self._wanted:
+        if self.is_wanted:
             takes = self.estate.takes[hosts]
             self._enter(build, z[takes], self.estate.room[hosts[takes]], hosts[takes])
 
     @property
-    def _wanted(self) -> bool:
+    def is_wanted(self) -> bool:
         return self.policy.spare_hosts > 0 or self.policy.spare_fraction > 0
 
     def _enter(self, build: Builder, columns: Ints, room: Floats | Ints, hosts: Ints) -> None:

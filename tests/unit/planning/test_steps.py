@@ -95,7 +95,7 @@ def test_a_server_without_a_target_is_shelved_and_holds_its_room_until_then():
     old = survey([host("a"), host("b")], [server("s", "a", status="SHUTOFF", migration_bytes=2 * GIB, memory_mib=1024)])
     found = ordered(old, ["a"], {"s": None})
     shelve = found.actions[1]
-    assert (shelve.verb, shelve.args, shelve.after) == (Verb.SHELVE, {"from": "a"}, ("disable_service/host/a",))
+    assert (shelve.verb, shelve.args, shelve.after) == (Verb.SHELVE, {"from": "a", "bytes": GIB}, ("disable_service/host/a",))
     assert found.seconds == pytest.approx(GIB / 1.25e9)  # a stopped server has no memory to move
 
 

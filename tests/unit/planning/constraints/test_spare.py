@@ -8,15 +8,15 @@ HOSTS = [host("a"), host("b"), host("c")]
 
 def test_spare_is_what_the_others_can_hold_when_the_largest_fail():
     held = {"a": {"VCPU": 8}, "b": {"VCPU": 8}}
-    assert spare.lacking(HOSTS, held, 0) == {}
-    assert spare.lacking(HOSTS, held, 1) == {}
-    assert spare.lacking(HOSTS, held, 2) == {"VCPU": 8}
-    assert spare.lacking([*HOSTS, host("big", vcpus=100)], held, 1) == {}
-    assert spare.lacking([HOSTS[0], host("big", vcpus=100)], {"big": {"VCPU": 50}}, 1) == {"VCPU": 42}
+    assert spare.lacking(HOSTS, held, Policy(spare_hosts=0)) == {}
+    assert spare.lacking(HOSTS, held, Policy(spare_hosts=1)) == {}
+    assert spare.lacking(HOSTS, held, Policy(spare_hosts=2)) == {"VCPU": 8}
+    assert spare.lacking([*HOSTS, host("big", vcpus=100)], held, Policy(spare_hosts=1)) == {}
+    assert spare.lacking([HOSTS[0], host("big", vcpus=100)], {"big": {"VCPU": 50}}, Policy(spare_hosts=1)) == {"VCPU": 42}
 
 
 def test_a_host_that_takes_nothing_is_no_spare():
-    assert spare.lacking([host("a"), host("b", status="disabled")], {"a": {"VCPU": 1}}, 1) == {"VCPU": 1}
+    assert spare.lacking([host("a"), host("b", status="disabled")], {"a": {"VCPU": 1}}, Policy(spare_hosts=1)) == {"VCPU": 1}
 
 
 def test_what_lacked_before_is_not_the_plans_doing():
