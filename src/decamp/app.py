@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -26,11 +28,15 @@ from decamp.planning.assess import assess as assessed
 from decamp.planning.confirm import plan_confirm as confirm
 from decamp.planning.expand import plan_expand as expand
 from decamp.planning.move import plan_move as move
+from decamp.planning.pace import Pace
 from decamp.planning.replay import Violation, replay
 from decamp.planning.undo import plan_undo as undo
 from decamp.run.runs import Runs
 from decamp.run.succession import Follow
 from decamp.surveying import Report
+
+if TYPE_CHECKING:
+    from decamp.planning.curve import Point
 
 OnEvent = Callable[[ActionReport], None]
 OnLook = Callable[[Chain], None]
@@ -76,15 +82,39 @@ def assess(
     return assessed(old, new, mapping, project=project or old.project, ledger=_ledger(place), bytes_a_second=bytes_a_second)
 
 
-def plan_vacate(place: Place, goal: VacateGoal, *, old: Survey | None, report: Report) -> Plan:
-    old = old or survey(place, "old", project=None, report=report)
-    if not old.admin and not old.hosts:
-        raise BadInput(f"{old.cloud}: hosts are shown to admins only: these credentials cannot vacate anything")
+def plan_vacate(place: Place, goal: VacateGoal, *, old: Survey | None, report: Report, seconds: float | None = None, seed: int = 0) -> Plan:
+    """`seconds`: what the planner may take, besides reading the cloud; the plan is then made of what has been found."""
+    old = _with_hosts(place, old, report)
     policy = place.settings.the_policy
     from decamp.planning.vacate import plan_vacate as vacate  # numpy takes a quarter of a second
 
-    plan = vacate(old, policy, goal=goal, made_from={"old": sha256(old), "policy": sha256(policy)})
+    made_from = {"old": sha256(old), "policy": sha256(policy)}
+    plan = vacate(old, policy, goal=goal, made_from=made_from, pace=_pace(seconds, report), seed=seed)
     return _proved(plan, {"old": old}, policy)
+
+
+def vacate_curve(
+    place: Place, *, keep_stopped: bool, old: Survey | None, report: Report, seconds: float | None = None, seed: int = 0
+) -> tuple[Point, ...]:
+    """What it costs to free one host, two, and so on."""
+    old = _with_hosts(place, old, report)
+    from decamp.planning.curve import vacate_curve as curve
+
+    return curve(old, place.settings.the_policy, keep_stopped=keep_stopped, pace=_pace(seconds, report), seed=seed)
+
+
+def _with_hosts(place: Place, old: Survey | None, report: Report) -> Survey:
+    old = old or survey(place, "old", project=None, report=report)
+    if not old.admin and not old.hosts:
+        raise BadInput(f"{old.cloud}: hosts are shown to admins only: these credentials cannot vacate anything")
+    return old
+
+
+def _pace(seconds: float | None, report: Report) -> Pace:
+    if seconds is None:
+        return Pace(report=report)
+    ends = time.monotonic() + seconds
+    return Pace(seconds_left=lambda: ends - time.monotonic(), report=report)
 
 
 def plan_expand(

@@ -94,13 +94,17 @@ def steps_of(old: Survey, packing: Packing) -> Steps:
 
 
 def _try_the_rest(packing: Packing, goal: VacateGoal, pace: Pace) -> list[Kept]:
-    """Empties what can still be emptied; returns what stays of the hosts that could have been freed."""
+    """Empties what can still be emptied; returns what stays of the hosts that could have been freed.
+
+    Where the search found nothing, for want of time or of an optimiser, this is the whole plan, and is made to the end.
+    """
     estate, kept = packing.estate, list[Kept]()
+    is_found = bool(packing.freed)
     waiting = [number for number in np.flatnonzero(may_be_freed(estate)).tolist() if number not in packing.freed]
     while waiting and (goal.count is None or len(packing.freed) < goal.count):
         number = min(waiting, key=lambda one: (packing.load(one), estate.hosts[one].state != "up", one))
         waiting.remove(number)
-        if pace.is_over() and goal.max:
+        if is_found and pace.is_over() and goal.max:
             continue
         name = estate.hosts[number].name
         if homeless := packing.empty(number, all_reasons=not goal.max):
