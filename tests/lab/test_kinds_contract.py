@@ -192,10 +192,10 @@ def _remove_through_crashes(new: Cloud, kind: Kind, copy: str) -> None:
 
 
 def _copies(here: Ground, resource: Resource) -> set[str]:
-    """All in the new project that could be copies of it."""
+    """All in the new project that could be copies of it; what has its address for a name has another one there."""
     new = here.acting(resource.kind)
     exported = KINDS[resource.kind].export(new, None if resource.kind in OUTSIDE_PROJECTS else new.project_id)
-    return {one.id for one in exported if one.name == resource.name}
+    return {one.id for one in exported if one.name == resource.name or resource.kind in ("floating_ip", "port_forwarding")}
 
 
 @contextmanager

@@ -126,7 +126,9 @@ def test_a_vacate_in_a_cloud_that_goes_wrong_ends_with_what_can_be_reached_and_l
     now = estate.servers()
     broken = [one for one, server in now.items() if server.status == "ERROR" and servers[one].status != "ERROR"]
     accounts = {row["Server"]: row for row in estate.outcomes(run, "servers")}
-    assert broken
+    assert set(broken) == {
+        one.server_id for one in estate.compute.migrations() if one.dest_compute == faults.breaking and one.status == "error"
+    }
     assert all(accounts[one]["Outcome"] == "stays" and "ERROR" in accounts[one]["Said"] for one in broken), [
         accounts[one] for one in broken
     ]

@@ -65,8 +65,8 @@ class Estate(Desk):
 
     # Decamp
 
-    def plan(self, name: str = "plan.json") -> Json:
-        self.run("plan", "vacate", "--max", "-o", name, "-f", "json")
+    def plan(self, name: str = "plan.json", *, status: int = 0) -> Json:
+        self.run("plan", "vacate", "--max", "-o", name, "-f", "json", status=status)
         return json.loads((self.path / name).read_text())
 
     def run_of(self, plan: Json) -> str:
