@@ -83,8 +83,11 @@ def server_accounts(chain: Chain) -> tuple[ServerAccount, ...]:
             outcome, host, text = moves[server]
             return ServerAccount(server=server, outcome=outcome, host=host, text=text)
         host = came_from[server]
-        if host in freed or found.get(server, host) != host:
-            return ServerAccount(server=server, outcome=ServerOutcome.GONE, host=found.get(server), text="it left by itself")
+        now = found.get(server, None if host in freed else host)
+        if now is None:
+            return ServerAccount(server=server, outcome=ServerOutcome.GONE, text="it left by itself")
+        if now != host:
+            return ServerAccount(server=server, outcome=ServerOutcome.MOVED, host=now, text="no run saw it arrive")
         if not chain.last.concluded_at:
             return ServerAccount(server=server, outcome=ServerOutcome.UNDER_WAY, host=host)
         text = why.get(Ref("server", server), chain.conclusion.text if chain.conclusion else "")

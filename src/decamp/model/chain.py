@@ -104,7 +104,7 @@ class ServerOutcome(enum.StrEnum):
     MOVED = "moved"
     SHELVED = "shelved"
     GONE = "gone"
-    """It left by itself: deleted, moved or shelved by somebody else."""
+    """It left by itself: deleted or shelved by somebody else, or nobody looked where it is now."""
     STAYS = "stays"
     """It is still where it was; the text says why."""
     UNDER_WAY = "under_way"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from dbos import DBOS, SetWorkflowID
@@ -258,10 +258,9 @@ class Engine:
         ended = {action: ActionState(state) for action, state in look["ended"].items()}
         wave = Wave(**look["wave"]) if look["wave"] else None
         walk = Walk(plan, dict.fromkeys(running, ActionState.RUNNING) | ended, look["concurrency"], wave)
-        cancelled, drained, ends = bool(look["cancelled"]), bool(look["drained"]), 0
+        cancelled, closed, ends = bool(look["cancelled"]), bool(look["drained"]), 0
         while True:
-            if not (cancelled or drained):
-                drained = self._begin_or_drain(run, round, walk)
+            closed = self._begin_more(run, round, walk, look["unsettled"], closed=closed or cancelled)
             if not walk.running:
                 break
             if ends >= LEG_ENDS:
@@ -281,14 +280,14 @@ class Engine:
             self._enqueue("follow", run, round, self._follow_workflow, run, round)
         return str(ended_as)
 
-    def _begin_or_drain(self, run: str, round: int, walk: Walk) -> bool:
-        """Whether the run is drained from here on; else all that may begin now is enqueued."""
-        if walk.is_drained():
+    def _begin_more(self, run: str, round: int, walk: Walk, unsettled: Iterable[str], *, closed: bool) -> bool:
+        """Enqueue what may begin now; whether nothing new may from here on: then only what earlier attempts began is taken up."""
+        if not closed and walk.is_drained():
             DBOS.run_step({"name": "drain"}, chains.drain, self._database, run, round)
-            return True
-        for action in walk.begin():
+            closed = True
+        for action in walk.take(unsettled) if closed else walk.begin():
             self._enqueue(action, run, round, self._act_workflow, run, round, action)
-        return False
+        return closed
 
     def _act(self, run: str, round: int, id: str) -> str:
         """The workflow that performs one action."""
@@ -312,6 +311,7 @@ class Engine:
         followed = self._is_followed(run)
         return {
             "ended": journal.ended(self._database, run),
+            "unsettled": journal.unsettled(self._database, run),
             "concurrency": now.concurrency,
             "cancelled": now.cancel_asked,
             "drained": now.drained,

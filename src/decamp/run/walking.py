@@ -71,6 +71,14 @@ class Walk:
                 self._parked.setdefault(taken, []).append(position)
         return begun
 
+    def take(self, begun: Iterable[str]) -> list[str]:
+        """Those that an attempt has begun, and that wait: where nothing more begins, it is found out still what became of them."""
+        waiting = [one for one in begun if self.states[one] is ActionState.WAITING]
+        for one in waiting:
+            self.states[one] = ActionState.RUNNING
+            self._hold(one)
+        return waiting
+
     def end(self, one: str, state: ActionState) -> None:
         self.states[one] = state
         self.running.discard(one)

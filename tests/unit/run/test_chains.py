@@ -13,6 +13,7 @@ from clerk import Desk, a_plan, an_action, failing
 
 from decamp.model import accounts
 from decamp.model.chain import Chain, FollowUp, HostOutcome, ServerOutcome
+from decamp.model.effects import Attempt
 from decamp.model.errors import Failed, Refused, Unreachable
 from decamp.model.plan import Plan, VacateGoal, Verb
 from decamp.model.policy import Policy
@@ -211,6 +212,31 @@ def test_a_cloud_that_does_not_answer_between_two_runs_is_asked_again(desk: Desk
         return again(chain, say)
 
     assert apply(desk, emptying("h1"), follow=unsteady).state is RunState.DONE
+
+
+def test_what_was_on_its_way_when_the_process_of_a_drained_run_ended_is_found_before_anything_is_planned(desk: Desk) -> None:
+    on_its_way = threading.Event()
+
+    def leave(attempt: Attempt) -> None:
+        on_its_way.set()
+        while not attempt.leaving():
+            time.sleep(0.02)
+        raise Failed("no time")
+
+    desk.clerk.when = {"perform migrate/h1": failing(Failed("no")), "performed migrate/h2": leave}
+    with desk.engine(follow=again, policy=Policy(drain_share=0.3)) as engine:
+        run = engine.begin(emptying("h1", "h2", "h3"), concurrency=2)
+        assert on_its_way.wait(20)
+        until = time.monotonic() + 20
+        while not chain_of(desk, run).last.drained_at and time.monotonic() < until:
+            time.sleep(0.05)
+    del desk.clerk.when["performed migrate/h2"]
+    with desk.engine(follow=again, policy=Policy(drain_share=0.3)) as engine:
+        engine.wait(engine.resume(run))
+        chain = engine.runs.chain(run)
+    assert "s-h2" in chain.links[0].done(Verb.LIVE_MIGRATE)
+    assert chain.state is RunState.DONE
+    assert {one.outcome for one in accounts.server_accounts(chain)} == {ServerOutcome.MOVED}
 
 
 def leave_while(desk: Desk, follow: Callable[[threading.Event], object], plan: Plan) -> str:

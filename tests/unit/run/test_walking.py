@@ -47,6 +47,14 @@ def test_two_with_one_lock_never_run_at_once_and_others_overtake_them() -> None:
     assert it.begin() == ["b"]
 
 
+def test_what_an_earlier_attempt_began_is_taken_whatever_the_limit_and_only_where_it_waits() -> None:
+    it = walk(action("a"), action("b"), action("c", locks=("h",)), action("d", locks=("h",)), concurrency=1, states={"b": FAILED})
+    assert it.take(["a", "b", "c"]) == ["a", "c"]
+    assert it.take(["a", "b", "c"]) == []
+    assert it.running == {"a", "c"}
+    assert it.begin() == []
+
+
 def test_what_comes_after_a_failed_one_is_skipped_however_far_and_others_go_on() -> None:
     it = walk(action("a"), action("b", "a"), action("c", "b"), action("d"))
     it.begin()
