@@ -92,7 +92,7 @@ class Ground:
         return server
 
     def act(self, server: Ref, body: dict[str, Any]) -> None:
-        answer = self.old.connection.compute.post(f"/servers/{server.id}/action", json=body)
+        answer = self.old.service("compute").post(f"/servers/{server.id}/action", json=body)
         assert answer.status_code < 300, answer.text
 
     def sweep(self, *hosts: str) -> None:

@@ -86,7 +86,7 @@ def _undo(way: Way) -> None:
     members = _members(way)
     for service in read_services(ground.new):
         if service.host not in members:
-            ground.new.connection.compute.delete(f"/os-services/{service.id}")
+            ground.new.service("compute").delete(f"/os-services/{service.id}")
     ground.give_back(way.name, way.size)
     back = read_service(ground.old, way.name)
     if back and back.status != "enabled":
@@ -170,7 +170,7 @@ def test_a_deleted_service_leaves_no_hypervisor_and_no_provider_behind(quiesced:
 
 
 def _hypervisors(ground: Ground) -> list[dict[str, Any]]:
-    return ground.old.connection.compute.get("/os-hypervisors").json()["hypervisors"]
+    return ground.old.service("compute").get("/os-hypervisors").json()["hypervisors"]
 
 
 def test_a_machine_is_enrolled_once_and_no_secret_of_it_is_told(enrolled: Way) -> None:
@@ -272,7 +272,7 @@ def test_a_canary_that_a_crash_left_is_deleted_before_the_next(joined: Way) -> N
     flavor = ground.new.connection.compute.find_flavor(canary.flavor, ignore_missing=False)
     mark = "decamp-00000000000000cc"
     body = {"name": "left", "imageRef": image.id, "flavorRef": flavor.id, "networks": "none", "tags": [mark]}
-    answer = ground.new.connection.compute.post("/servers", json={"server": body})
+    answer = ground.new.service("compute").post("/servers", json={"server": body})
     assert answer.status_code == 202, answer.text
     after = (f"{Verb.JOIN_HOST}/machine/{joined.name}",)
     assert ground.find(Verb.CANARY, joined.target, after=after, mark=mark, image=image.id, flavor=flavor.id) is None

@@ -63,7 +63,7 @@ def test_looking_changes_nothing(ground: Ground) -> None:
     source, target = ground.two_hosts()
 
     def state(server: Ref) -> tuple[object, object, object]:
-        actions = ground.old.connection.compute.get(f"/servers/{server.id}/os-instance-actions").json()
+        actions = ground.old.service("compute").get(f"/servers/{server.id}/os-instance-actions").json()
         return show_server(ground.old, server.id), len(actions["instanceActions"]), (read_service(ground.old, source) or object).status
 
     with ground.server_on(source) as live, ground.server_on(source, stopped=True) as cold:

@@ -39,7 +39,7 @@ def cordoned(ground: Ground, host: str) -> Iterator[Ref]:
     finally:
         service = read_service(ground.old, host)
         assert service
-        ground.old.connection.compute.put(f"/os-services/{service.id}", json={"status": "enabled"})
+        ground.old.service("compute").put(f"/os-services/{service.id}", json={"status": "enabled"})
         ground.facts.clear()
 
 
@@ -95,7 +95,7 @@ def test_a_host_that_somebody_else_disabled_since_is_not_released_by_an_undo(gro
         service = read_service(ground.old, host)
         assert service
         put = {"status": "disabled", "disabled_reason": "broken fan"}
-        ground.old.connection.compute.put(f"/os-services/{service.id}", json=put)
+        ground.old.service("compute").put(f"/os-services/{service.id}", json=put)
         assert "by somebody else since (broken fan)" in ground.perform(Verb.ENABLE_SERVICE, target, status="enabled").said
 
 

@@ -138,7 +138,7 @@ def test_a_host_that_was_disabled_before_the_run_is_not_enabled_by_its_undo(grou
     service = read_service(ground.old, host)
     assert service
     put = {"status": "disabled", "disabled_reason": "broken fan"}
-    ground.old.connection.compute.put(f"/os-services/{service.id}", json=put)
+    ground.old.service("compute").put(f"/os-services/{service.id}", json=put)
     try:
         facts = ground.perform(Verb.DISABLE_SERVICE, target, reason="vacated").facts
         ground.perform(Verb.ENABLE_SERVICE, target, status=facts["status"], disabled_reason=facts["disabled_reason"])
@@ -147,7 +147,7 @@ def test_a_host_that_was_disabled_before_the_run_is_not_enabled_by_its_undo(grou
         assert (after.status, after.disabled_reason) == ("disabled", "broken fan")
         assert "by somebody else" in ground.perform(Verb.ENABLE_SERVICE, target, status="enabled").said
     finally:
-        ground.old.connection.compute.put(f"/os-services/{service.id}", json={"status": "enabled"})
+        ground.old.service("compute").put(f"/os-services/{service.id}", json={"status": "enabled"})
 
 
 def test_a_service_with_servers_is_not_deleted_and_one_that_takes_servers_is_not_stopped(ground: Ground) -> None:

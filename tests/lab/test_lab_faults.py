@@ -71,7 +71,7 @@ def running(ground: Ground, server: Ref) -> dict[str, Any]:
     listed: list[dict[str, Any]] = []
 
     def tells() -> bool:
-        listed[:] = ground.old.connection.compute.get(f"/servers/{server.id}/migrations", microversion="2.80").json()["migrations"]
+        listed[:] = ground.old.service("compute").get(f"/servers/{server.id}/migrations", microversion="2.80").json()["migrations"]
         return bool(listed) and listed[0]["status"] == "running" and bool(listed[0]["memory_total_bytes"])
 
     ground.until(tells)

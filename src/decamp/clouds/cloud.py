@@ -11,9 +11,10 @@ from keystoneauth1.access import AccessInfo
 from openstack import utils
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
+from openstack.proxy import Proxy
 
 from decamp.clouds.errors import translated
-from decamp.model.errors import BadInput
+from decamp.model.errors import BadInput, Unreachable
 
 MICROVERSIONS = {"compute": "2.96", "block_storage": "3.70", "placement": "1.39", "baremetal": "1.90"}
 """The newest that this code was written for. A service that knows less is spoken to at the newest it knows; features ask `at_least`."""
@@ -39,9 +40,22 @@ class Cloud:
         if not hasattr(self._local, "connection"):
             with self._opening, translated(self.name):
                 first = self._first
-            with self.calling("read the versions of its services"):
-                self._local.connection = _with_microversions(Connection(session=first.session, config=first.config))
+                self._local.connection = Connection(session=first.session, config=first.config)
         return self._local.connection
+
+    def service(self, name: str) -> Proxy:
+        """The client of a service, as `connection.<name>`, that speaks the newest microversion that both sides know.
+
+        Raises Unreachable where it does not tell its versions: whoever guesses them while it does not answer gets wrong answers after.
+        """
+        with self.calling(f"read the versions of {name}"):
+            client: Proxy = getattr(self.connection, name)
+            newest = MICROVERSIONS.get(name)
+            if newest and client.default_microversion is None:
+                client.default_microversion = utils.maximum_supported_microversion(client, newest)
+                if client.default_microversion is None:
+                    raise Unreachable(f"{self.name}: {name} does not say which versions it knows: it does not answer now, or is too old")
+            return client
 
     @cached_property
     def _first(self) -> Connection:
@@ -80,8 +94,7 @@ class Cloud:
 
     def at_least(self, service: str, microversion: str) -> bool:
         """Whether `service` (compute, block_storage, placement, baremetal) is spoken to at `microversion` or newer."""
-        used = getattr(self.connection, service).default_microversion
-        return used is not None and _version(used) >= _version(microversion)
+        return _version(self.service(service).default_microversion or "0") >= _version(microversion)
 
     def as_project(self, project_id: str) -> Cloud:
         """The same user, acting in another project; needs a role there."""
@@ -108,14 +121,6 @@ def connect(name: str, clouds_file: Path | None = None) -> Cloud:
         return Connection(config=config.get_one(cloud=name))
 
     return Cloud(name, opened)
-
-
-def _with_microversions(connection: Connection) -> Connection:
-    for service, newest in MICROVERSIONS.items():
-        if connection.endpoint_for(service.replace("_", "-")) is not None:
-            adapter = getattr(connection, service)
-            adapter.default_microversion = utils.maximum_supported_microversion(adapter, newest)
-    return connection
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -26,7 +26,7 @@ def call(cloud: Cloud, service: str, method: str, path: str, *, missing: bool = 
     Raises Changed for a 404, Refused for a 403, Unreachable where the same call may succeed later, Failed otherwise.
     """
     with cloud.calling(f"{method} {service} {path}"):
-        response = getattr(cloud.connection, service).request(path, method, **options)
+        response = cloud.service(service).request(path, method, **options)
         if missing and response.status_code == 404:
             return None
         raise_from_response(response)

@@ -37,7 +37,7 @@ def listed(cloud: Cloud, service: str, path: str, key: str, query: Json | None =
 def got(cloud: Cloud, service: str, path: str, key: str | None, query: Json | None = None, *, headers: Json | None = None) -> Any:
     """What is under `key` (null: the whole answer), or null where the service answers 404."""
     with cloud.calling(f"get {path}"):
-        response = getattr(cloud.connection, service).get(path, params=query or {}, headers=headers or {})
+        response = cloud.service(service).get(path, params=query or {}, headers=headers or {})
         if response.status_code == 404:
             return None
         raise_from_response(response)
@@ -57,7 +57,7 @@ def put(cloud: Cloud, service: str, path: str, body: Json | None = None) -> Json
 def deleted(cloud: Cloud, service: str, path: str, query: Json | None = None) -> None:
     """Also where it is gone already."""
     with cloud.calling(f"delete {path}"):
-        response = getattr(cloud.connection, service).delete(path, params=query or {})
+        response = cloud.service(service).delete(path, params=query or {})
         if response.status_code != 404:
             raise_from_response(response)
 
@@ -75,6 +75,6 @@ def gone(what: str, still_there: Callable[[], object], timeout_seconds: float = 
 
 def _request(cloud: Cloud, service: str, method: str, path: str, **given: Any) -> requests.Response:
     with cloud.calling(f"{method} {path}"):
-        response = getattr(getattr(cloud.connection, service), method)(path, **given)
+        response = getattr(cloud.service(service), method)(path, **given)
         raise_from_response(response)
         return response

@@ -122,7 +122,7 @@ def _begin(cloud: Cloud, server_id: str, mark: str) -> str:
     if server["status"] != "SHUTOFF":
         raise Refused(f"{what} is {server['status']}: stop it, so that its disk holds still while it is copied")
     with cloud.calling(f"make a snapshot of server {server_id}"):
-        made = cloud.connection.compute.post(f"/servers/{server_id}/action", json={"createImage": {"name": mark}})
+        made = cloud.service("compute").post(f"/servers/{server_id}/action", json={"createImage": {"name": mark}})
         calls.raise_from_response(made)
         # from compute 2.45 on the id stands in the answer, before that at the end of a header
         return made.json()["image_id"] if made.content else made.headers["Location"].rsplit("/", 1)[1]
