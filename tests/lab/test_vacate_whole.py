@@ -6,14 +6,11 @@ import json
 import time
 
 import pytest
-from vacate_ground import WAIT_SECONDS, Estate, migrations_of, options, put_back
+from vacate_ground import REFUSED, WAIT_SECONDS, Estate, migrations_of, options, put_back
 
 from decamp.lab import Lab
 
 pytestmark = pytest.mark.lab
-
-REFUSED = 3
-"""Exit status of a plan in which nothing can be done."""
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,8 @@ FEWEST_HOSTS = 20
 SEEDED = "vacate"
 VERIFY = Path(__file__).parents[2] / "tools" / "verify_vacate.py"
 MIGRATIONS = ("live_migrate", "cold_migrate")
+REFUSED = 3
+"""Exit status of a plan in which nothing can be done."""
 WAIT_SECONDS = 2400.0
 """For a whole vacate, on a machine that has much else to do."""
 Json = dict[str, Any]

@@ -195,6 +195,8 @@ class VacateGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="verb", ta
     """The run whose rest this plan takes up; `hosts` are those that it was to free and did not."""
     avoid: dict[str, tuple[str, ...]] = {}
     """Server -> hosts that it is not sent to again, since Nova refused or failed that."""
+    shun: dict[str, str] = {}
+    """Host -> why nothing is sent there any more: a sentence."""
     stay: dict[str, str] = {}
     """Server -> why its migration is not tried again: a sentence."""
 

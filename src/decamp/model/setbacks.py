@@ -74,6 +74,10 @@ RETRIES: dict[Failure, Retry] = {
 """Those that are not worth another attempt just as they are; the others are."""
 
 
+HARMFUL = frozenset({Failure.SERVER_ERROR, Failure.SERVER_STUCK, Failure.CONFIRM_FAILED})
+"""Those that leave the server worse than it was: what did that to one is not given another."""
+
+
 class Setback(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure
     servers: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from decamp.model.plan import Action, Plan, Reason, Refusal, VacateGoal, Verb
 from decamp.model.policy import Policy
 from decamp.model.refs import Ref
 from decamp.model.run import ActionReport, ActionState
-from decamp.model.setbacks import Failure, Retry
+from decamp.model.setbacks import HARMFUL, Failure, Retry
 
 MIGRATIONS = frozenset({Verb.LIVE_MIGRATE, Verb.COLD_MIGRATE, Verb.SHELVE})
 
@@ -35,6 +35,8 @@ class Rest(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...]
     """To be freed still, and worth another attempt now."""
     avoid: dict[str, tuple[str, ...]]
+    shun: dict[str, str]
+    """Host -> why nothing is sent there: as in the goal."""
     stay: dict[str, str]
     """Server -> why it is not tried, for good or for now: as in the goal."""
     kept: dict[str, str]
@@ -52,6 +54,7 @@ def rest(chain: Chain, policy: Policy, now: datetime) -> Rest:
     return Rest(
         hosts=tuple(host for host in chain.hosts if host not in chain.freed and host not in kept),
         avoid={ref.id: one.avoid for ref, one in sorted(troubles.items()) if one.avoid and ref not in held},
+        shun=_shunned(chain),
         stay=stay,
         kept=kept,
         again_at=min(
@@ -71,7 +74,7 @@ def goal_of(chain: Chain, rest: Rest) -> VacateGoal:
     """Nothing is asked for that the first plan did not show."""
     first = chain.links[0].plan.goal
     kept = isinstance(first, VacateGoal) and first.keep_stopped
-    return VacateGoal(hosts=rest.hosts, keep_stopped=kept, follows=chain.last.id, avoid=rest.avoid, stay=rest.stay)
+    return VacateGoal(hosts=rest.hosts, keep_stopped=kept, follows=chain.last.id, avoid=rest.avoid, shun=rest.shun, stay=rest.stay)
 
 
 def plan_release(chain: Chain) -> Plan:
@@ -120,6 +123,36 @@ def _troubles(chain: Chain, policy: Policy) -> dict[Ref, Trouble]:
             if report.state is ActionState.FAILED:
                 _add(troubles.setdefault(report.target, Trouble()), actions[report.id], report, policy)
     return troubles
+
+
+def _shunned(chain: Chain) -> dict[str, str]:
+    """Targets that harmed a server, or that several servers did not get into, one after the other, where it was not for their source."""
+    ended = [
+        (report, action)
+        for link in chain.fresh
+        for report, action in zip(link.report.actions, link.plan.actions, strict=True)
+        if report.verb in MIGRATIONS and report.ended_at
+    ]
+    let_go: set[str] = set()
+    against: dict[str, dict[str, str]] = {}
+    """Target -> the servers that failed since one arrived there, and their sources."""
+    shunned: dict[str, str] = {}
+    for report, action in sorted(ended, key=lambda one: one[0].ended_at or ""):
+        source, target = action.args["from"], action.args.get("to")
+        if target is None:
+            continue
+        if report.state is ActionState.DONE:
+            let_go.add(source)
+            against.pop(target, None)
+        elif report.state is ActionState.FAILED and report.setback:
+            if report.setback.failure in HARMFUL:
+                shunned[target] = f"what was sent there came to harm. {report.error}"
+            elif report.setback.failure is Failure.ROLLED_BACK:
+                against.setdefault(target, {})[report.target.id] = source
+    for target, sources in against.items():
+        if len(sources) > 1 and (len(set(sources.values())) > 1 or let_go & set(sources.values())):
+            shunned.setdefault(target, f"{len(sources)} servers, one after the other, did not get in.")
+    return dict(sorted(shunned.items()))
 
 
 def _add(trouble: Trouble, action: Action, report: ActionReport, policy: Policy) -> None:

@@ -8,7 +8,7 @@ ends, the first of the list that may begin, carries the timetable out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -42,17 +42,19 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     then: other targets are needed."""
 
 
-def steps(old: Survey, policy: Policy, freed: Sequence[str], targets: Mapping[str, str | None]) -> Steps:
+def steps(old: Survey, policy: Policy, freed: Sequence[str], targets: Mapping[str, str | None], shun: Collection[str] = ()) -> Steps:
     """Every host of `freed` cordoned, left by its servers, proved empty, stopped and deleted; its first ones first if all else is equal.
 
     `targets` says for each server that moves where it goes: to a host, or with null nowhere (it is shelved). Servers of hosts that stay may
-    be among them, to make room. That the targets are good ones is not asked here (`replay` does), only in which order they can be reached.
+    be among them, to make room; one that has to go halfway first goes to no host of `shun`. That the targets are good ones is not asked
+    here (`replay` does), only in which order they can be reached.
     """
     hosts = {host.name: host for host in old.hosts}
     order = {name: number for number, name in enumerate(freed)}
     moving = [server for server in old.servers if server.id in targets and server.host in hosts]
     moving.sort(key=lambda one: (order.get(one.host or "", -1), -one.migration_bytes, one.id))
-    found = waiting(old, policy, freed, [Move(server=one, source=one.host or "", target=targets[one.id]) for one in moving])
+    moves = [Move(server=one, source=one.host or "", target=targets[one.id]) for one in moving]
+    found = waiting(old, freed, moves, shun=(*policy.never_touch_hosts, *shun))
     if found.stuck:
         return Steps(stuck=found.stuck)
     apart = {group.id for group in old.groups if group.policy == groups.ANTI_AFFINITY}

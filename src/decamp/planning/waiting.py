@@ -13,7 +13,6 @@ from itertools import pairwise
 import msgspec
 
 from decamp.model.amounts import Amounts, add, shortage, subtract, total
-from decamp.model.policy import Policy
 from decamp.model.survey import Server, Survey
 from decamp.planning.constraints import capacity, groups, receives, traits, zone
 
@@ -36,9 +35,9 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     """Servers for which there is no such order, halfway or not."""
 
 
-def waiting(old: Survey, policy: Policy, freed: Iterable[str], moves: Sequence[Move]) -> Waiting:
-    """`moves` in the order in which the planner likes them; those that make room come first."""
-    ground = _Ground(old, policy, frozenset(freed), moves)
+def waiting(old: Survey, freed: Iterable[str], moves: Sequence[Move], shun: Iterable[str]) -> Waiting:
+    """`moves` in the order in which the planner likes them; those that make room come first. Nothing goes halfway to a host of `shun`."""
+    ground = _Ground(old, frozenset(freed), moves, frozenset(shun))
     todo = sorted(moves, key=lambda move: move.source in ground.freed)
     while todo:
         left = [move for move in todo if not ground.go(move)]
@@ -51,10 +50,10 @@ def waiting(old: Survey, policy: Policy, freed: Iterable[str], moves: Sequence[M
 class _Ground:
     """Where servers are while the moves are gone through one by one."""
 
-    def __init__(self, old: Survey, policy: Policy, freed: frozenset[str], moves: Sequence[Move]) -> None:
+    def __init__(self, old: Survey, freed: frozenset[str], moves: Sequence[Move], shun: frozenset[str]) -> None:
         self.hosts = {host.name: host for host in old.hosts}
         self.groups = {group.id: group for group in old.groups}
-        self.freed, self.policy = freed, policy
+        self.freed, self.shun = freed, shun
         self.gone: list[Move] = []
         self.onward: dict[str, Move] = {}
         """The second move of a server that has gone halfway."""
@@ -158,8 +157,9 @@ class _Ground:
     def _is_halfway_house(self, move: Move, name: str) -> bool:
         host, server = self.hosts[name], move.server
         return (
-            name not in {move.source, move.target, *self.policy.never_touch_hosts}
+            name not in {move.source, move.target}
             and name not in self.freed
+            and name not in self.shun
             and receives.allows(host)
             and zone.allows(server, host)
             and not traits.missing(server, host)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from decamp.model.chain import Chain, Link
@@ -137,3 +138,57 @@ def test_what_was_cordoned_and_is_not_free_is_given_back_but_for_what_is_stopped
         (Verb.ENABLE_SERVICE, "h4"),
     ], "a cordon that found new servers stands, though it failed"
     assert Link(plan=release, report=chain.last).releases
+
+
+def sent(number: int, *migrations: tuple[str, str, str, Failure | None]) -> Link:
+    """A run of migrations (server, from, to, how it failed), one after the other."""
+    actions, reports = [], []
+    for at, (server, source, target, failure) in enumerate(migrations):
+        args = {"from": source, "to": target}
+        action = Action(id=f"live_migrate/{server}/{at}", verb=Verb.LIVE_MIGRATE, target=Ref("server", server), args=args)
+        ended: dict[str, object] = {"ended_at": (NOW + timedelta(seconds=100 * number + at)).isoformat(), "attempts": 1}
+        if failure:
+            ended |= {"error": "no", "error_kind": "failed", "setback": Setback(failure=failure, servers=(server,), host=target)}
+        state = ActionState.FAILED if failure else ActionState.DONE
+        reports.append(ActionReport(id=action.id, verb=action.verb, target=action.target, state=state, **ended))  # type: ignore[arg-type]
+        actions.append(action)
+    it = link(number, {})
+    plan = msgspec.structs.replace(it.plan, actions=tuple(actions)).sealed()
+    return Link(plan=plan, report=msgspec.structs.replace(it.report, plan=plan.id, actions=tuple(reports)))
+
+
+BROKE = Failure.ROLLED_BACK
+
+
+def test_a_target_that_several_servers_do_not_get_into_is_shunned_by_all() -> None:
+    chain = Chain(links=(sent(1, ("s1", "h1", "keep", BROKE)), sent(2, ("s2", "h2", "keep", BROKE))))
+    left = rest(chain, POLICY, NOW)
+    assert list(left.shun) == ["keep"]
+    assert goal_of(chain, left).shun == left.shun
+    assert "2 servers" in left.shun["keep"]
+
+
+@pytest.mark.parametrize(
+    "migrations",
+    [
+        [("s1", "h1", "keep", BROKE)],
+        [("s1", "h1", "keep", BROKE), ("s1", "h1", "keep", BROKE)],
+        [("s1", "h1", "keep", BROKE), ("s2", "h2", "keep", Failure.NO_VALID_HOST)],
+        [("s1", "h1", "keep", BROKE), ("s2", "h2", "keep", None), ("s3", "h3", "keep", BROKE)],
+    ],
+    ids=["one server", "the same server", "the scheduler's word", "one arrived in between"],
+)
+def test_what_says_nothing_against_a_target_does_not_count(migrations: list[tuple[str, str, str, Failure | None]]) -> None:
+    assert rest(Chain(links=(sent(1, *migrations),)), POLICY, NOW).shun == {}
+
+
+def test_a_source_that_lets_nobody_go_is_not_its_targets_fault() -> None:
+    stuck = [("s1", "h1", "keep", BROKE), ("s2", "h1", "keep", BROKE)]
+    assert rest(Chain(links=(sent(1, *stuck),)), POLICY, NOW).shun == {}
+    assert list(rest(Chain(links=(sent(1, *stuck, ("s3", "h1", "other", None)),)), POLICY, NOW).shun) == ["keep"]
+
+
+@pytest.mark.parametrize("failure", [Failure.SERVER_ERROR, Failure.SERVER_STUCK, Failure.CONFIRM_FAILED])
+def test_what_harmed_one_server_is_not_given_another(failure: Failure) -> None:
+    shun = rest(Chain(links=(sent(1, ("s1", "h1", "keep", failure), ("s2", "h2", "keep", None)),)), POLICY, NOW).shun
+    assert "came to harm" in shun["keep"]

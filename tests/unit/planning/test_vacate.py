@@ -5,7 +5,7 @@ import random
 import msgspec
 import pytest
 
-from decamp.model.documents import encode
+from decamp.model.documents import encode, sha256
 from decamp.model.errors import BadInput
 from decamp.model.plan import Plan, Reason, VacateGoal, Verb
 from decamp.model.policy import LockedServers, Policy
@@ -256,6 +256,14 @@ def test_policy_keeps_hosts_and_servers_where_they_are():
     assert reasons(vacate(old, "a", "c", policy=policy)) == {"a": "host_not_free", "s1": "policy", "c": "policy"}
     plan = clean(old, vacate(old, policy=policy), policy)
     assert moves(plan) == {"s2": ("b", "a")}
+
+
+def test_a_host_that_is_shunned_takes_nothing_and_may_be_freed_all_the_same():
+    old = survey([host("a"), host("b"), host("c")], [server("s1", "a"), server("s2", "b")])
+    plan = plan_vacate(old, Policy(), goal=VacateGoal(hosts=("a",), shun={"b": "Nothing gets in."}), made_from={"old": sha256(old)})
+    assert moves(plan) == {"s1": ("a", "c")}
+    plan = plan_vacate(old, Policy(), goal=VacateGoal(hosts=("b",), shun={"b": "Nothing gets in."}), made_from={"old": sha256(old)})
+    assert plan.forecast.freed_hosts == ("b",)
 
 
 def test_the_spare_that_policy_keeps_is_not_eaten():

@@ -223,14 +223,18 @@ def test_what_was_on_its_way_when_the_process_of_a_drained_run_ended_is_found_be
             time.sleep(0.02)
         raise Failed("no time")
 
-    desk.clerk.when = {"perform migrate/h1": failing(Failed("no")), "performed migrate/h2": leave}
+    def fail_meanwhile(_attempt: Attempt) -> None:
+        assert on_its_way.wait(20)
+        raise Failed("no")
+
+    desk.clerk.when = {"perform migrate/h1": fail_meanwhile, "performed migrate/h2": leave}
     with desk.engine(follow=again, policy=Policy(drain_share=0.3)) as engine:
         run = engine.begin(emptying("h1", "h2", "h3"), concurrency=2)
         assert on_its_way.wait(20)
         until = time.monotonic() + 20
         while not chain_of(desk, run).last.drained_at and time.monotonic() < until:
             time.sleep(0.05)
-    del desk.clerk.when["performed migrate/h2"]
+    desk.clerk.when.clear()
     with desk.engine(follow=again, policy=Policy(drain_share=0.3)) as engine:
         engine.wait(engine.resume(run))
         chain = engine.runs.chain(run)

@@ -36,6 +36,14 @@ def test_a_server_is_not_sent_again_to_a_host_that_the_goal_has_it_avoid():
     assert Rule.GOAL not in broken(by_hand(OLD, migration(STOPPED, "c"), goal=goal), OLD)
 
 
+def test_nothing_is_sent_to_a_host_that_the_goal_shuns():
+    goal = VacateGoal(max=True, shun={"b": "Nothing gets in."})
+    assert said(by_hand(OLD, migration(STOPPED, "b"), goal=goal), OLD, Rule.GOAL) == [
+        "The goal says to send nothing to b: Nothing gets in."
+    ]
+    assert Rule.GOAL not in broken(by_hand(OLD, migration(STOPPED, "c"), goal=goal), OLD)
+
+
 @pytest.mark.parametrize(("keep", "allowed"), [(True, "shelve"), (False, "migrate")])
 def test_stopped_servers_are_shelved_if_they_are_to_be_kept_and_migrated_if_not(keep: bool, allowed: str):
     goal = VacateGoal(max=True, keep_stopped=keep)
