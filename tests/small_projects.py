@@ -136,6 +136,23 @@ def server(
     )
 
 
+TYPES = {
+    "network": "OS::Neutron::Net",
+    "port": "OS::Neutron::Port",
+    "server": "OS::Nova::Server",
+    "subnet": "OS::Neutron::Subnet",
+    "volume": "OS::Cinder::Volume",
+}
+
+
+def stack(id: str, *members: Resource, names: Iterable[tuple[str, str]] = (), status: str = "CREATE_COMPLETE", **spec: Any) -> Resource:
+    """That made `members`, each under the name of its id, and names the rest of what they use as `names` (kind, id or name) says."""
+    told = {"status": status, **spec.pop("info", {})}
+    made = [{"path": one.id, "type": TYPES[one.kind], "kind": one.kind, "id": one.id} for one in members]
+    defaults = {"members": made, "namings": [list(one) for one in names], "hidden": [], "definition": "d1", "tags": [], "timeout_mins": None}
+    return resource("stack", id, info=told, **{**defaults, **spec})
+
+
 def project(id: str = P, name: str = "alpha", **spec: Any) -> Resource:
     return resource("project", id, project=id, name=name, **{"domain": "Default", "enabled": True, "description": "", **spec})
 
@@ -200,7 +217,8 @@ def did(plan: Plan, run: str = "run-1", *, but: Iterable[str] = ()) -> tuple[Ent
 
 
 def _entry(action: Action, run: str) -> Entry:
-    made = {Verb.CREATE: f"{action.target.id}-copy", Verb.ADOPT: action.args.get("id")}.get(action.verb)
+    copy = f"{action.target.id}-copy"
+    made = {Verb.CREATE: copy, Verb.TAKE_MEMBER: copy, Verb.ADOPT: action.args.get("id")}.get(action.verb)
     facts = {"status": "ACTIVE", "locked": False} if action.verb in {Verb.STOP_SERVER, Verb.LOCK_SERVER} else {}
     return Entry(
         run=run,

@@ -19,7 +19,8 @@ from decamp.model.refs import Ref
 
 COLUMNS = ("No", "Sign", "Action", "Target", "Change", "Why")
 SHORT_COLUMNS = ("", "Action", "Target", "What, and why")
-SYMBOLS = {Verb.REMOVE: "-", Verb.DELETE_SERVICE: "-", Verb.CREATE: "+", Verb.ENROLL: "+", Verb.SCALE_OUT: "+", Verb.ADOPT: "="}
+SYMBOLS = dict.fromkeys((Verb.REMOVE, Verb.DELETE_SERVICE), "-") | {Verb.ADOPT: "="}
+SYMBOLS |= dict.fromkeys((Verb.CREATE, Verb.TAKE_MEMBER, Verb.ENROLL, Verb.SCALE_OUT), "+")
 """+ made, - deleted, = taken as it is; ~ changed is the rest."""
 
 

@@ -22,6 +22,9 @@ class Verb(enum.StrEnum):
     """Take an object of the new cloud for the target's copy. args: id, resource, and because: mapping, same_content, same_specs, exists
     (each project has one from the beginning), credentials (they belong to this project), moved_earlier (another run made it), named
     (a project that something is shared with)."""
+    TAKE_MEMBER = "take_member"
+    """What a stack made in the new cloud is the target's copy: find it by its name in the template, put data into a volume, bring a server
+    into the old one's state. args: resource, manner, and member: a `model.members.Member`."""
     STOP_SERVER = "stop_server"
     """Stop the old server, so that its disks are one point in time."""
     LOCK_SERVER = "lock_server"
@@ -122,7 +125,7 @@ class Reason(enum.StrEnum):
     ENCRYPTED = "encrypted"
     MULTI_ATTACH = "multi_attach"
     STACK_OWNED = "stack_owned"
-    """A Heat stack owns it: a later stack delete in the old cloud would take it."""
+    """A Heat stack owns it, and does not move: a later stack delete in the old cloud would take it."""
     NEEDS_REFUSED = "needs_refused"
     """Something that it needs is refused."""
 
@@ -135,7 +138,7 @@ class Reason(enum.StrEnum):
     NODE_STATE = "node_state"
     """The node is in a provision state from which this cannot be begun."""
     STACK_STATE = "stack_state"
-    """The overcloud's stack is missing, busy or failed."""
+    """A stack is missing, busy or failed."""
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,7 +171,7 @@ class MoveGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="verb", tag=
     project: str
     servers: tuple[str, ...] = ()
     stacks: tuple[str, ...] = ()
-    """Heat stacks, with the servers that they own."""
+    """Heat stacks, with all that they own."""
     tags: tuple[str, ...] = ()
     """Of each, the servers that have it."""
     groups: tuple[str, ...] = ()

@@ -31,6 +31,9 @@ BOOT_SECONDS = 60.0
 AT_A_TIME = 4
 """Servers that come up at the same time: the policy's `concurrency` by default."""
 
+MAKING = (Verb.CREATE, Verb.TAKE_MEMBER)
+"""Verbs of what a plan makes."""
+
 IMAGE_TIMES = 2
 """An image lies in Glance, and once more, unpacked, in the cache of the hosts whose servers are overlays of it."""
 
@@ -148,7 +151,7 @@ def _look(
         servers=tuple(sorted((one for one in _servers(old) if one.project == project), key=lambda one: (one.name, one.id))),
         resources=old.by_ref(),
         plans=plans,
-        making={manner: {one.target: one for one in plan.actions if one.verb is Verb.CREATE} for manner, plan in plans.items()},
+        making={manner: {one.target: one for one in plan.actions if one.verb in MAKING} for manner, plan in plans.items()},
         stopped_first={manner: _stopped_first(plan) for manner, plan in plans.items()},
         bytes_a_second=bytes_a_second,
     )
@@ -162,7 +165,7 @@ def _stopped_first(plan: Plan) -> frozenset[Ref]:
     before = ancestors({action.id: action.after for action in plan.actions})
     stops = {action.target: action.id for action in plan.actions if action.verb is Verb.STOP_SERVER}
     return frozenset(
-        action.target for action in plan.actions if action.verb is Verb.CREATE and stops.get(action.target) in before[action.id]
+        action.target for action in plan.actions if action.verb in MAKING and stops.get(action.target) in before[action.id]
     )
 
 

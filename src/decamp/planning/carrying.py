@@ -58,7 +58,7 @@ def _of_server(
     if fields.field(server, "locked") and status == "ACTIVE" and not as_admin:
         yield Reason.LOCKED, "is locked, and only an administrator can stop it so: unlock it, or stop it, first."
     if stack := fields.field(server, "stack"):
-        yield Reason.STACK_OWNED, f"belongs to Heat stack {stack}, which would delete it or make it anew later: abandon the stack first."
+        yield Reason.STACK_OWNED, f"belongs to Heat stack {stack}, and moves with it: --stack {stack}, in the manner recreate."
     flavor = next((resources[need] for need in server.needs if need.kind == "flavor" and need in resources), None)
     specs = fields.extra_specs(flavor) if flavor else {}
     if pinned is Pinned.PCI_DEVICE or "pci_passthrough:alias" in specs:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.planning import fields
 from decamp.planning.drafts import Draft, ordered
-from decamp.planning.undo import made_of, removal
+from decamp.planning.undo import MAKING, made_of, removal
 
 WITH_THEIR_SERVER = ("volume", "volume_snapshot", "port", "trunk")
 """Kinds that serve one server alone, and go when it goes."""
@@ -47,7 +48,15 @@ def plan_confirm(plan: Plan, entries: tuple[Entry, ...], run: str) -> Plan:
         for ref, resource in proved.items()
         if ref.kind == "server" and ref in stood_down and all(disk.volume in verified for disk in fields.disks(resource))
     }
-    removed = dict(servers)
+    stacks = _stacks(plan, own)
+    whole = {
+        stack: members
+        for stack, members in stacks.items()
+        if stack in proved and all(ref in (servers if ref.kind == "server" else proved) for ref in members)
+    }
+    staying = {ref for stack, members in stacks.items() if stack not in whole for ref in members}
+    servers = {ref: resource for ref, resource in servers.items() if ref not in staying}
+    removed = {**servers, **{ref: proved[ref] for stack, members in whole.items() for ref in (stack, *members)}}
     for server in servers.values():
         trunks = [one for one in proved.values() if one.kind == "trunk" and fields.as_ref(one.spec["port"]) in fields.ports(server)]
         serving = {*fields.ports(server), *(disk.volume for disk in fields.disks(server))}
@@ -62,9 +71,20 @@ def plan_confirm(plan: Plan, entries: tuple[Entry, ...], run: str) -> Plan:
     return Plan(
         goal=ConfirmGoal(run=run),
         made_from={"plan": plan.id, "ledger": sha256(entries)},
-        actions=ordered(_removals(removed)),
+        actions=ordered(_removals(removed, whole)),
         refusals=tuple(sorted(refusals, key=lambda refusal: (refusal.ref, refusal.reason))),
     ).sealed()
+
+
+def _stacks(plan: Plan, own: Mapping[str, Entry]) -> dict[Ref, list[Ref]]:
+    """The stacks that the run made anew, each with its members."""
+    members: defaultdict[Ref, list[Ref]] = defaultdict(list)
+    for action in plan.actions:
+        if action.verb is Verb.CREATE and action.target.kind == "stack" and action.id in own:
+            members[action.target] += [
+                other.target for other in plan.actions if other.verb is Verb.TAKE_MEMBER and other.args["member"]["stack"] == action.target.id
+            ]
+    return dict(members)
 
 
 def _proved(plan: Plan, own: Mapping[str, Entry]) -> dict[Ref, Resource]:
@@ -72,7 +92,7 @@ def _proved(plan: Plan, own: Mapping[str, Entry]) -> dict[Ref, Resource]:
     return {
         action.target: made_of(action)
         for action in plan.actions
-        if action.verb is Verb.CREATE and (entry := own.get(action.id)) and entry.verified_at and not entry.adopted and not entry.removed_at
+        if action.verb in MAKING and (entry := own.get(action.id)) and entry.verified_at and not entry.adopted and not entry.removed_at
     }
 
 
@@ -80,7 +100,7 @@ def _unproved(plan: Plan, own: Mapping[str, Entry], removed: Mapping[Ref, Resour
     """Servers of the plan that stay, with what would let them go."""
     refusals: list[Refusal] = []
     for action in plan.actions:
-        if action.verb is not Verb.CREATE or action.target.kind != "server" or action.target in removed:
+        if action.verb not in MAKING or action.target.kind != "server" or action.target in removed:
             continue
         entry = own.get(action.id)
         if entry and entry.removed_at:
@@ -103,19 +123,26 @@ def _goes_with_the_project(resource: Resource, proved: Mapping[Ref, Resource]) -
             return kind in (*WITH_THEIR_SERVER, *WITH_THE_PROJECT)
 
 
-def _removals(removed: Mapping[Ref, Resource]) -> list[Draft]:
+def _removals(removed: Mapping[Ref, Resource], stacks: Mapping[Ref, Sequence[Ref]]) -> list[Draft]:
     """In the reverse of the order in which copies are made: what needs something goes before it.
 
     A router goes after all ports: one that a floating IP leads to holds the router's interface, and the floating IP may stay. A trunk
-    goes after all servers: the one that has its parent port holds it.
+    goes after all servers: the one that has its parent port holds it. A stack goes after its servers, and after all that hangs on its other
+    members, which it takes along: of each of these it is proved that it is gone.
     """
     actions = {ref: _removal(ref, resource) for ref, resource in removed.items()}
-    of_kind = {kind: {action.id for ref, action in actions.items() if ref.kind == kind} for kind in ("port", "server")}
-    holding = {"router": of_kind["port"], "trunk": of_kind["server"]}
+    taken = {ref: stack for stack, members in stacks.items() for ref in members if ref.kind != "server"}
+    of_kind = {
+        kind: {action.id for ref, action in actions.items() if ref.kind == kind and ref not in taken}
+        for kind in ("port", "floating_ip", "server")
+    }
+    holding = {"router": of_kind["port"] | of_kind["floating_ip"], "trunk": of_kind["server"]}
     drafts: list[Draft] = []
     for ref, action in actions.items():
-        needed_by = {actions[other].id for other, resource in removed.items() if ref in resource.needs}
-        drafts.append((action, needed_by | holding.get(ref.kind, set())))
+        own = {ref, *stacks.get(ref, ())}
+        earlier = {actions[other].id for other, resource in removed.items() if taken.get(other) != ref and own.intersection(resource.needs)}
+        earlier |= {actions[taken[ref]].id} if ref in taken else holding.get(ref.kind, set())
+        drafts.append((action, earlier - {action.id}))
     return drafts
 
 

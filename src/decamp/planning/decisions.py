@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from decamp.model.errors import BadInput
+from decamp.model.members import Member
 from decamp.model.plan import Reason, Refusal
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
@@ -28,6 +29,8 @@ class Create(msgspec.Struct, frozen=True, kw_only=True):
     """Mapped: as the new cloud is asked for it."""
     changes: dict[str, tuple[Any, Any]] = {}
     why: str = ""
+    member: Member | None = None
+    """Of a stack, which makes it."""
 
 
 class Refuse(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +49,9 @@ OTHERS_ALLOWED = frozenset({"network", "subnet", "image", "flavor", "project", *
 """Kinds of which a project uses others' things without owning them."""
 
 
-def decide(match: Match, resource: Resource, decided: Mapping[Ref, Decision]) -> Decision:
-    """`decided` has the decisions on all that it needs. Raises BadInput if the mapping cannot be used."""
+def decide(match: Match, resource: Resource, decided: Mapping[Ref, Decision], member: Member | None = None) -> Decision:
+    """`decided` has the decisions on all that it needs; `member`: where the stack that moves has it. Raises BadInput if the mapping cannot
+    be used."""
     if resource.kind == "project" and resource.ref != match.project.ref:
         return _other_project(match, resource)
     if resource.kind == "project" and not match.as_operator:
@@ -60,6 +64,8 @@ def decide(match: Match, resource: Resource, decided: Mapping[Ref, Decision]) ->
         return refuse(resource, Reason.CONFLICT, f"has a copy that run {entry.run} made and did not prove: resume that run, or undo it.")
     if resource.kind not in OTHERS_ALLOWED and resource.project not in (None, match.project.id):
         return refuse(resource, Reason.UNSUPPORTED, f"belongs to project {resource.project}, which this plan does not move.")
+    if member:
+        return Create(resource=resource, why="its stack makes it", member=member)
     by_kind = _BY_KIND.get(resource.kind)
     return by_kind(match, resource, decided) if by_kind else Create(resource=resource)
 
@@ -359,6 +365,15 @@ def _floating_ip(match: Match, address: Resource, decided: Mapping[Ref, Decision
     return Create(resource=asked, changes={"address": (old, wanted)})
 
 
+def _stack(match: Match, stack: Resource, decided: Mapping[Ref, Decision]) -> Decision:
+    project = new_project_id(match, decided)
+    namesakes = [one for one in match.new_by_kind.get("stack", ()) if one.name == stack.name and one.project == project]
+    if not namesakes:
+        return Create(resource=stack, why="made anew from its template; what it makes takes over from what the old one made")
+    text = f"has a namesake in cloud {match.new.cloud} ({namesakes[0].id}), and a project has one stack of a name: delete that one first."
+    return refuse(stack, Reason.CONFLICT, text)
+
+
 def _server(match: Match, server: Resource, decided: Mapping[Ref, Decision]) -> Decision:
     zone = fields.field(server, "availability_zone")
     zones = {host.zone for host in match.new.hosts}
@@ -400,6 +415,7 @@ _BY_KIND: dict[str, Callable[[Match, Resource, Mapping[Ref, Decision]], Decision
     **dict.fromkeys(SHARED, _shared),
     "floating_ip": _floating_ip,
     "volume": _volume,
+    "stack": _stack,
     "server": _server,
 }
 """Kinds that are not here are created as they are."""

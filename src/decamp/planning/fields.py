@@ -50,12 +50,15 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
     volume: Ref
     root: bool
     """Boot index 0, whatever the device is called."""
+    attachment: dict[str, Any] = {}
+    """What Nova is asked for beside the volume."""
 
 
 def disks(server: Resource) -> tuple[Disk, ...]:
     tables = [_table(item) for item in _items(field(server, "volumes"))]
-    found = [(as_ref(table.get("volume")), table.get("boot_index")) for table in tables]
-    return tuple(Disk(volume=volume, root=index == 0) for volume, index in found if volume)
+    attachments = [{name: table[name] for name in ("tag", "delete_on_termination") if table.get(name)} for table in tables]
+    found = [(as_ref(table.get("volume")), table.get("boot_index"), how) for table, how in zip(tables, attachments, strict=True)]
+    return tuple(Disk(volume=volume, root=index == 0, attachment=how) for volume, index, how in found if volume)
 
 
 def root_volume(server: Resource) -> Ref | None:

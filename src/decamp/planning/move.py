@@ -1,13 +1,14 @@
 """Planning a move: what of a project goes to the new cloud, what there is taken for its copy, and in which order the rest is made.
 
-Survey to plan in five steps, each in a module of its own: what is asked for (`manners`), how far that reaches (`selection`), what cannot
-be carried (`carrying`), what is made and what adopted (`decisions`), and the actions with their order (here and in `ordering`).
+Survey to plan in six steps, each in a module of its own: what is asked for (`manners`), what stacks make of it by themselves (`stacking`), how
+far it reaches (`selection`), what cannot be carried (`carrying`), what is made and what adopted (`decisions`), and the actions with their
+order (here and in `ordering`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ import msgspec
 from decamp.model import mapping as mapping_module
 from decamp.model.errors import BadInput, Bug
 from decamp.model.ledger import Entry
+from decamp.model.members import Member
 from decamp.model.plan import Action, Forecast, MoveGoal, Plan, Reason, Refusal, Verb
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource, Survey
@@ -22,10 +24,11 @@ from decamp.planning import fields
 from decamp.planning.carrying import hindrances
 from decamp.planning.decisions import Adopt, Create, Decision, Refuse, decide, new_project_id, surplus_rules
 from decamp.planning.manners import COPY, Asked, ask, carried_bytes
-from decamp.planning.matching import Match, as_seen, is_foreign, mapped, match_of, moved_earlier
+from decamp.planning.matching import Match, as_seen, is_foreign, mapped, match_of, moved_earlier, unproved_copy
 from decamp.planning.ordering import reduced, topological
 from decamp.planning.quotas import exceeded
 from decamp.planning.selection import Closure, closure, find_project, find_servers
+from decamp.planning.stacking import STACK, Stacking, moving_stacks, stacked
 
 Key = tuple[Verb, Ref]
 
@@ -52,11 +55,14 @@ def plan_move(
     asked = ask(seen, [seen[server.ref] for server in servers if not moved_earlier(match, server)], goal.manner)
     if not goal.with_snapshots:
         _leave_snapshots(asked)
-    roots = _all_of(project, asked) if goal.is_whole_project else [server.ref for server in servers]
+    stacks = [stack for stack in moving_stacks(seen, project, goal) if not moved_earlier(match, stack)]
+    stacking = stacked(asked, stacks, mapping)
+    chosen = [*(server.ref for server in servers), *(stack.ref for stack in stacks), *stacking.members]
+    roots = _all_of(project, asked) if goal.is_whole_project else chosen
     reach = closure(asked.resources, roots, lambda resource: _is_carried(match, resource))
-    decided = _decide_all(match, asked, reach)
+    decided = _decide_all(match, asked, stacking, reach)
     kept = _still_wanted(match, asked, reach, decided, roots)
-    actions = _actions(_Draft(asked=asked, decided=decided, making=_making(decided, kept)))
+    actions = _actions(_Draft(asked=asked, decided=decided, making=_making(decided, kept), stacking=stacking))
     refusals = [*_missing(match, reach), *asked.refusals, *surplus_rules(match, {ref: decided[ref] for ref in kept})]
     refusals += _over_quota(match, asked, decided, kept)
     refusals += [refusal for decision in decided.values() if isinstance(decision, Refuse) for refusal in decision.refusals]
@@ -90,15 +96,17 @@ def _is_carried(match: Match, resource: Resource) -> bool:
     )
 
 
-def _decide_all(match: Match, asked: Asked, reach: Closure) -> dict[Ref, Decision]:
+def _decide_all(match: Match, asked: Asked, stacking: Stacking, reach: Closure) -> dict[Ref, Decision]:
     refused_by_manner = {refusal.ref for refusal in asked.refusals}
     decided: dict[Ref, Decision] = {}
     order = topological({ref: resource.needs for ref, resource in reach.resources.items()}, rank=lambda ref: ref)
     for ref in order:
         resource = reach.resources[ref]
-        decision = decide(match, resource, decided)
+        decision = decide(match, resource, decided, stacking.members.get(ref))
         if isinstance(decision, Create):
             against = hindrances(decision.resource, match.pinned, reach.resources, as_admin=match.old.admin)
+            if resource.kind == STACK:
+                against = (*against, *_against_stack(match, resource, stacking, reach, refused_by_manner))
             wanting = [need for need in resource.needs if need in reach.missing or isinstance(decided.get(need), Refuse)]
             if wanting:
                 against = (*against, _needs_refused(resource, wanting, reach))
@@ -111,6 +119,24 @@ def _decide_all(match: Match, asked: Asked, reach: Closure) -> dict[Ref, Decisio
         if wanting and isinstance(decided[ref], Create):
             decided[ref] = Refuse(refusals=(_needs_refused(reach.resources[ref], wanting, reach),))
     return decided
+
+
+def _against_stack(match: Match, stack: Resource, stacking: Stacking, reach: Closure, refused: Set[Ref]) -> tuple[Refusal, ...]:
+    """It makes all of its members or none."""
+    against = list(stacking.refusals[stack.ref])
+    members = [reach.resources[ref] for ref in stacking.of(stack.ref)]
+    staying = [
+        one for one in members if one.ref in refused or hindrances(one, match.pinned, reach.resources, as_admin=match.old.admin)
+    ]
+    if staying:
+        named = ", ".join(fields.label(one) for one in staying)
+        text = f"{fields.label(stack)} is moved with all of its members or not at all, and {named} cannot be."
+        against.append(Refusal(ref=stack.ref, reason=Reason.NEEDS_REFUSED, text=text))
+    for one in members:
+        if earlier := moved_earlier(match, one) or unproved_copy(match, one):
+            text = f"{fields.label(stack)} would make {fields.label(one)} again, which run {earlier.run} has moved by itself: undo that run first."
+            against.append(Refusal(ref=stack.ref, reason=Reason.CONFLICT, text=text))
+    return tuple(against)
 
 
 def _needs_refused(resource: Resource, wanting: Iterable[Ref], reach: Closure) -> Refusal:
@@ -161,10 +187,31 @@ class _Draft(msgspec.Struct, frozen=True, kw_only=True):
     asked: Asked
     decided: Mapping[Ref, Decision]
     making: Mapping[Ref, Key]
+    stacking: Stacking
+
+    def stack_of(self, ref: Ref) -> Key | None:
+        """What makes the stack that makes this, if one does."""
+        member = self.stacking.members.get(ref)
+        return self.making[Ref(STACK, member.stack)] if member and self.making[ref][0] is Verb.TAKE_MEMBER else None
+
+    def hangs_on(self, ref: Ref, stack: Ref) -> bool:
+        """Whether it needs the stack, directly or not."""
+        needs = self.asked.resources[ref].needs
+        return stack in needs or any(self.hangs_on(need, stack) for need in needs if need in self.making)
 
 
 def _making(decided: Mapping[Ref, Decision], kept: Iterable[Ref]) -> dict[Ref, Key]:
-    return {ref: (Verb.ADOPT if isinstance(decided[ref], Adopt) else Verb.CREATE, ref) for ref in kept}
+    return {ref: (_verb(decided[ref]), ref) for ref in kept}
+
+
+def _verb(decision: Decision) -> Verb:
+    match decision:
+        case Adopt():
+            return Verb.ADOPT
+        case Create(member=None):
+            return Verb.CREATE
+        case _:
+            return Verb.TAKE_MEMBER
 
 
 def _actions(draft: _Draft) -> tuple[Action, ...]:
@@ -174,7 +221,7 @@ def _actions(draft: _Draft) -> tuple[Action, ...]:
     completing = _completing(draft)
     servers = {port: key for ref, key in making.items() if ref.kind == "server" for port in fields.ports(draft.asked.resources[ref])}
     for ref, (verb, _) in making.items():
-        if ref.kind == "server" and verb is Verb.CREATE:
+        if ref.kind == "server" and verb in (Verb.CREATE, Verb.TAKE_MEMBER):
             _hand_over(draft, draft.asked.resources[ref], completing, actions, after)
         elif ref.kind in LEADING_TO_PORTS and verb is Verb.CREATE:
             after[making[ref]].update(_led_to(draft, draft.asked.resources[ref], completing, servers))
@@ -209,6 +256,7 @@ KINDS = (
     "server_snapshot",
     "volume",
     "volume_snapshot",
+    "stack",
     "server",
     "floating_ip",
     "port_forwarding",
@@ -239,16 +287,32 @@ def _into_new(draft: _Draft, resource: Resource) -> Action:
     changes = {**decision.changes, **asked.changes.get(ref, {})}
     if untold := fields.not_carried(resource):
         changes["not_carried"] = ("; ".join(untold), None)
+    verb, args = _verb(decision), {"resource": msgspec.to_builtins(decision.resource)}
+    if ref in asked.manners:
+        args["manner"] = asked.manners[ref]
+    locks = _locks(resource)
+    if decision.member:
+        args["member"] = msgspec.to_builtins(decision.member)
+        locks += tuple(lock for server in _stopped_for(draft, decision.member) for lock in _locks(server))
     return Action(
-        id=f"create/{ref.kind}/{ref.id}",
-        verb=Verb.CREATE,
+        id=f"{verb}/{ref.kind}/{ref.id}",
+        verb=verb,
         target=ref,
-        args={"resource": msgspec.to_builtins(decision.resource), **({"manner": asked.manners[ref]} if ref in asked.manners else {})},
-        locks=_locks(resource),
+        args=args,
+        locks=locks,
         expects=resource.fingerprint or None,
         changes=changes,
         why=decision.why,
     )
+
+
+def _stopped_for(draft: _Draft, member: Member) -> list[Resource]:
+    """The server that is stopped while data are put into this member: for one volume after the other."""
+    return [
+        draft.asked.resources[ref]
+        for ref, other in draft.stacking.members.items()
+        if ref.kind == "server" and (other.stack, other.path) == (member.stack, member.server)
+    ]
 
 
 def _locks(resource: Resource) -> tuple[str, ...]:
@@ -263,21 +327,26 @@ def _hand_over(
 ) -> None:
     """The old server is stopped before its disks are read, or its address shows up twice; else only when its copy is proved. Then it is
     locked. It is stopped as late as can be: when all that needs no stopped server is in place."""
-    create = draft.making[server.ref]
+    create, stack = draft.making[server.ref], draft.stack_of(server.ref)
     copied = {draft.making[need] for need in server.needs if need in draft.making and _reads_disk(draft, need)}
     ports = [draft.asked.resources[port] for port in fields.ports(server)]
-    after[create].update(*(completing.get(need, ()) for port in ports for need in (port.ref, *port.needs)))
+    complete = {key for port in ports for need in (port.ref, *port.needs) for key in completing.get(need, ())}
+    after[create].update(complete)
+    if stack:
+        after[stack].update(key for key in complete if not draft.hangs_on(key[1], stack[1]))
     lock = (Verb.LOCK_SERVER, server.ref)
     actions[lock] = _on_old(Verb.LOCK_SERVER, server, {"locked": (False, True)}, "its copy has taken over: it waits for confirm or undo")
     after[lock] = {create}
     if fields.status(server) != "ACTIVE":
         return
     stop = (Verb.STOP_SERVER, server.ref)
-    if copied or any(_is_known_in_new(draft, port) for port in ports):
+    is_known = any(_is_known_in_new(draft, port) for port in ports)
+    if copied or is_known:
         why = "its disks are copied as they are at one point in time" if copied else "its address is on a network that both clouds have"
-        after[stop] = after[create] - copied
+        comes_up = stack if stack and (is_known or not copied.isdisjoint(after[stack])) else create
+        after[stop] = {key for key in after[comes_up] - copied if key[0] is not Verb.STOP_SERVER}
         after[create].add(stop)
-        for key in copied:
+        for key in {comes_up, *copied}:
             after[key].add(stop)
     else:
         why = "its copy is proved"

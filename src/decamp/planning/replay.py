@@ -55,6 +55,7 @@ AT_EVERY_STEP: tuple[Callable[[Scene, int], Iterator[Violation]], ...] = (
 OF_THE_WHOLE: tuple[Callable[[Scene], Iterator[Violation]], ...] = (
     targets.check_made_from,
     quiesce.check_whole,
+    needs.check_members,
     spare.check_whole,
     machines.check_count,
 )

@@ -31,7 +31,8 @@ def find_project(old: Survey, wanted: str) -> Resource:
 def find_servers(old: Survey, project: Resource, goal: MoveGoal) -> tuple[Resource, ...]:
     """The project's servers that the goal names, each once; nothing named: all of them.
 
-    Raises BadInput for a server, stack or server group that is not there or not the only one of its name, and for what has no servers.
+    Raises BadInput for a server, stack or server group that is not there or not the only one of its name, and for what has no servers, but
+    for a stack, which moves for its own sake.
     """
     own = {one.id: one for one in old.resources if one.kind == "server" and one.project == project.id}
     if goal.is_whole_project:
@@ -40,7 +41,7 @@ def find_servers(old: Survey, project: Resource, goal: MoveGoal) -> tuple[Resour
     for kind, names, of in (("stack", goal.stacks, _in_stack), ("tag", goal.tags, _with_tag), ("server group", goal.groups, _in_group)):
         for name in names:
             found = {server.id for server in of(old, project, name, own.values())}
-            if not found:
+            if not found and not (kind == "stack" and _stacks(old, project, name)):
                 raise BadInput(f"{kind} {name!r}: no server of {fields.label(project)} in cloud {old.cloud} belongs to it.")
             chosen |= found
     return tuple(own[one] for one in sorted(chosen))
@@ -62,6 +63,10 @@ def _named(old: Survey, project: Resource, kind: str, wanted: str) -> Resource:
 
 def _in_stack(old: Survey, project: Resource, wanted: str, servers: Iterable[Resource]) -> list[Resource]:
     return [server for server in servers if wanted in (fields.field(server, "stack_id"), fields.field(server, "stack"))]
+
+
+def _stacks(old: Survey, project: Resource, wanted: str) -> list[Resource]:
+    return _matches([one for one in old.resources if one.kind == "stack" and one.project == project.id], wanted)
 
 
 def _with_tag(old: Survey, project: Resource, wanted: str, servers: Iterable[Resource]) -> list[Resource]:

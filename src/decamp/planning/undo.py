@@ -19,6 +19,10 @@ from decamp.planning.ordering import ancestors
 from decamp.planning.undo_vacate import Stage, undo_vacate
 
 
+MAKING = (Verb.CREATE, Verb.TAKE_MEMBER)
+"""Verbs of what a run makes in the new cloud."""
+
+
 def plan_undo(
     plan: Plan,
     entries: tuple[Entry, ...],
@@ -65,28 +69,52 @@ def _own(entries: Sequence[Entry], run: str) -> dict[str, Entry]:
 
 
 def _undo_move(plan: Plan, own: Mapping[str, Entry], others: Sequence[Entry]) -> tuple[list[Draft], list[Refusal]]:
-    """A copy goes only when its old server is unlocked, which proves that this is there, and before it is started: they share addresses."""
+    """A copy goes only when its old server is unlocked, which proves that this is there, and before it is started: they share addresses.
+
+    A stack goes when its servers are gone, which may have changed since, and takes the rest of its members along: of each it is proved.
+    """
     living = {entry.run for entry in others if _is_copy(entry)}
     before = ancestors({action.id: action.after for action in plan.actions})
     removals: dict[str, Action] = {}
     refusals: list[Refusal] = []
     for action in plan.actions:
         entry = own.get(action.id)
-        if action.verb is not Verb.CREATE or entry is None or entry.new_id is None or entry.adopted or entry.removed_at:
+        if action.verb not in MAKING or entry is None or entry.new_id is None or entry.adopted or entry.removed_at:
             continue
         if stays := _stays(entry, others, living):
             text = f"{entry.ref.kind} {entry.new_id}, the copy of {fields.label(made_of(action))}, stays: {stays}"
             refusals.append(Refusal(ref=entry.ref, reason=Reason.CONFLICT, text=text))
         else:
             removals[action.id] = removal(entry.ref, "new", entry.new_id, str(entry.fingerprint), f"run {entry.run} made it")
-    drafts: dict[str, Draft] = {
-        removals[made].id: (removals[made], {removals[later].id for later in removals if made in before[later]}) for made in removals
-    }
+    _keep_whole(plan, own, removals, refusals)
+    taken = {action.id: f"{Verb.CREATE}/stack/{action.args['member']['stack']}" for action in plan.actions if taken_along(action)}
+    drafts: dict[str, Draft] = {}
+    for made, action in removals.items():
+        later = {removals[other].id for other in removals if made in before[other] and taken.get(other) != made}
+        drafts[action.id] = (action, later | ({removals[taken[made]].id} if taken.get(made) in removals else set()))
     kept = {refusal.ref for refusal in refusals} | {entry.ref for entry in others if _is_copy(entry)}
     for action in plan.actions:
         if action.id in own and action.target not in kept:
             _put_back(action, own[action.id], drafts)
     return list(drafts.values()), refusals
+
+
+def _keep_whole(plan: Plan, own: Mapping[str, Entry], removals: dict[str, Action], refusals: list[Refusal]) -> None:
+    """A stack stays where a member of it does, and then all of its members stay."""
+    staying = {refusal.ref for refusal in refusals}
+    members = {action.id: Ref("stack", action.args["member"]["stack"]) for action in plan.actions if action.verb is Verb.TAKE_MEMBER}
+    refs = {action.id: action.target for action in plan.actions}
+    kept = {stack for made, stack in members.items() if refs[made] in staying}
+    for made in list(removals):
+        if (stack := members.get(made, refs[made])) in kept:
+            del removals[made]
+            text = f"{refs[made]} stays, because something else of {stack} does."
+            refusals.append(Refusal(ref=refs[made], reason=Reason.CONFLICT, text=text))
+
+
+def taken_along(action: Action) -> bool:
+    """Whether this is a copy that its stack made and deletes: all but servers, which go before it."""
+    return action.verb is Verb.TAKE_MEMBER and action.target.kind != "server"
 
 
 def _is_copy(entry: Entry) -> bool:
@@ -106,7 +134,7 @@ def _stays(entry: Entry, others: Sequence[Entry], living: Set[str]) -> str | Non
 
 
 def made_of(action: Action) -> Resource:
-    """The resource that a create action copies."""
+    """The resource that a create action copies, or that a stack's member is the copy of."""
     return msgspec.convert(action.args["resource"], Resource)
 
 

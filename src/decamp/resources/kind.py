@@ -29,6 +29,8 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True):
     progress: Callable[[int, int], None]
     """(done, total) in bytes."""
     cancelled: Callable[[], bool]
+    hidden: Callable[[Resource], Mapping[str, str]] = lambda _: {}
+    """Values of the parameters that Heat hides of a stack. Raises Refused where one is not known."""
 
 
 class Kind(Protocol):

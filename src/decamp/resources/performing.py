@@ -11,6 +11,7 @@ import msgspec
 from decamp.clouds import Cloud
 from decamp.model.effects import Attempt, Outcome, Performer
 from decamp.model.errors import BadInput, Bug, Changed, Failed
+from decamp.model.members import Member
 from decamp.model.plan import Action, Verb
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
@@ -26,6 +27,7 @@ from decamp.resources import (
     security_group,
     security_group_rule,
     server_verbs,
+    stack_member,
     user,
     volume_type,
 )
@@ -43,6 +45,9 @@ ALREADY_THERE: Mapping[str, Callable[[Passage, Resource], str | None]] = {
 """Kinds of which the new cloud can have the very object already, without a plan that says so: the default group of a project that the
 same plan makes, the rules it is born with, a key, a role."""
 
+Hidden = Callable[[Resource], Mapping[str, str]]
+"""Values of the parameters that Heat hides of a stack. Raises Refused where one is not known."""
+
 AS_MAPPED = frozenset({"mapping", "exists", "credentials", "moved_earlier", "named"})
 """Reasons to adopt an object that need not be equal: someone said that it stands for the old one."""
 
@@ -50,8 +55,9 @@ AS_MAPPED = frozenset({"mapping", "exists", "credentials", "moved_earlier", "nam
 class _Way:
     """From the one cloud to the other, with one session for each project in the new one."""
 
-    def __init__(self, old: Cloud, new: Cloud) -> None:
+    def __init__(self, old: Cloud, new: Cloud, hidden: Hidden) -> None:
         self.old, self.new = old, new
+        self._hidden = hidden
         self._inside = functools.cache(new.as_project)
 
     def passage(self, action: Action, attempt: Attempt, progress: Callable[[int, int], None] | None = None) -> Passage:
@@ -64,6 +70,7 @@ class _Way:
             mark=attempt.mark,
             progress=progress or attempt.progress,
             cancelled=attempt.cancelled,
+            hidden=self._hidden,
         )
 
     def _acting(self, action: Action, attempt: Attempt) -> Cloud:
@@ -74,7 +81,7 @@ class _Way:
         copy_project = attempt.ids.get(Ref(project.NAME, resource.project))
         if copy_project:
             return self._inside(copy_project)
-        if action.verb is Verb.CREATE and resource.project != self.old.project_id and resource.kind != image.NAME:
+        if action.verb in (Verb.CREATE, Verb.TAKE_MEMBER) and resource.project != self.old.project_id and resource.kind != image.NAME:
             raise Bug(f"{action.id}: no earlier action made or adopted the project {resource.project} of this {resource.kind}")
         return self.new
 
@@ -92,12 +99,7 @@ class _Creating:
         return self._outcome(passage, resource, found, "found the copy that an earlier attempt made") if found else None
 
     def perform(self, action: Action, attempt: Attempt) -> Outcome:
-        sizes: list[int] = []
-
-        def counting(done: int, total: int) -> None:
-            sizes.append(done)
-            attempt.progress(done, total)
-
+        sizes, counting = _counting(attempt)
         resource, passage = _resource(action), self._way.passage(action, attempt, progress=counting)
         adopt = ALREADY_THERE.get(resource.kind)
         there = adopt(passage, resource) if adopt else None
@@ -116,6 +118,36 @@ class _Creating:
             raise Failed(f"{passage.new.name}: {resource.kind} {id} was there a moment ago and is not there any more")
         said = f"{how}: {resource.kind} {resource.name or resource.id} is {id} in {passage.new.name}"
         return Outcome(id=id, fingerprint=copy.fingerprint, adopted=adopted, bytes=moved, said=said)
+
+
+class _Taking:
+    """Everything in it may be done again: what was found and completed once is so already."""
+
+    def __init__(self, way: _Way) -> None:
+        self._way = way
+
+    def fingerprint(self, action: Action) -> str | None:
+        return _fingerprint(self._way.old, action.target)
+
+    def find(self, action: Action, attempt: Attempt) -> Outcome | None:
+        """The stack made it; an earlier attempt completes what it began when it is performed again."""
+
+    def perform(self, action: Action, attempt: Attempt) -> Outcome:
+        sizes, counting = _counting(attempt)
+        resource, passage = _resource(action), self._way.passage(action, attempt, progress=counting)
+        member = _member(action)
+        id = stack_member.found(passage, resource, member)
+        stack_member.completed(passage, resource, member, id, with_data=action.args.get("manner") == "copy")
+        copy = _kind(resource.kind).read(passage.new, id)
+        if copy is None:
+            raise Changed(f"{passage.new.name}: {resource.kind} {id}, which a stack made, is not there any more")
+        said = f"Heat made it: {resource.kind} {resource.name or resource.id} is {id} in {passage.new.name}"
+        return Outcome(id=id, fingerprint=copy.fingerprint, bytes=max(sizes, default=0), said=said)
+
+    def verify(self, action: Action, outcome: Outcome, attempt: Attempt) -> tuple[str, ...]:
+        resource, passage, id = _resource(action), self._way.passage(action, attempt), _made(action, outcome)
+        kind = _kind(resource.kind)
+        return kind.verify(passage, stack_member.as_made(resource, kind.read(passage.new, id)), id)
 
 
 class _Adopting:
@@ -198,11 +230,12 @@ class _Removing:
         return Outcome(said=f"removed: {action.target.kind} {_argument(action, 'id')} from {cloud.name}")
 
 
-def performers(old: Cloud, new: Cloud) -> dict[Verb, Performer]:
+def performers(old: Cloud, new: Cloud, hidden: Hidden = lambda _: {}) -> dict[Verb, Performer]:
     """For every verb of a move, an undo and a confirm."""
-    way = _Way(old, new)
+    way = _Way(old, new, hidden)
     return {
         Verb.CREATE: _Creating(way),
+        Verb.TAKE_MEMBER: _Taking(way),
         Verb.ADOPT: _Adopting(way),
         Verb.REMOVE: _Removing(old, new),
         **server_verbs.performers(old),
@@ -214,6 +247,24 @@ def _resource(action: Action) -> Resource:
         return msgspec.convert(action.args["resource"], Resource)
     except (KeyError, msgspec.ValidationError) as error:
         raise Bug(f"{action.id}: its argument `resource` is missing or wrong: {error}") from error
+
+
+def _member(action: Action) -> Member:
+    try:
+        return msgspec.convert(action.args["member"], Member)
+    except (KeyError, msgspec.ValidationError) as error:
+        raise Bug(f"{action.id}: its argument `member` is missing or wrong: {error}") from error
+
+
+def _counting(attempt: Attempt) -> tuple[list[int], Callable[[int, int], None]]:
+    """A progress that keeps what it is told, and the list of that."""
+    sizes: list[int] = []
+
+    def counting(done: int, total: int) -> None:
+        sizes.append(done)
+        attempt.progress(done, total)
+
+    return sizes, counting
 
 
 def _argument(action: Action, name: str) -> str:

@@ -43,7 +43,7 @@ def find(passage: Passage, resource: Resource) -> str | None:
             _keep_volumes(passage.new, server["id"])
             _delete(passage.new, server["id"])
         else:
-            return _finished(passage, resource, server["id"])
+            return finished(passage, resource, server["id"])
     return None
 
 
@@ -56,7 +56,7 @@ def create(passage: Passage, resource: Resource) -> str:
     if encoded:
         body["server"]["user_data"] = encoded
     new_id = calls.posted(passage.new, "compute", "/servers", body)["server"]["id"]
-    return _finished(passage, resource, new_id)
+    return finished(passage, resource, new_id)
 
 
 def request(passage: Passage, resource: Resource) -> Json:
@@ -159,9 +159,9 @@ def wait_status(cloud: Cloud, id: str, status: str, *, timeout_seconds: float, c
     wait_until(f"server {id} is {status} in {cloud.name}", there, timeout_seconds=timeout_seconds, cancelled=cancelled)
 
 
-def _finished(passage: Passage, resource: Resource, id: str) -> str:
-    """Wait until it runs, let its volumes go with it if they did before, stop it if it was stopped, lock it if it was locked. May be done
-    again."""
+def finished(passage: Passage, resource: Resource, id: str) -> str:
+    """Wait until it is built, let its volumes go with it if they did before, start or stop it as it was, lock it if it was locked. May be
+    done again."""
     new, spec = passage.new, resource.spec
 
     def built() -> Json | None:
@@ -180,6 +180,9 @@ def _finished(passage: Passage, resource: Resource, id: str) -> str:
     if spec["power"] == "stopped" and server["status"] == "ACTIVE":
         act(new, id, "os-stop")
         wait_status(new, id, "SHUTOFF", timeout_seconds=POWER_SECONDS, cancelled=passage.cancelled)
+    if spec["power"] == "running" and server["status"] == "SHUTOFF":
+        act(new, id, "os-start")
+        wait_status(new, id, "ACTIVE", timeout_seconds=POWER_SECONDS, cancelled=passage.cancelled)
     if spec["locked"] and not server.get("locked"):
         reason = {"locked_reason": spec["locked_reason"]} if spec["locked_reason"] and takes_lock_reasons(new) else None
         act(new, id, "lock", reason)
@@ -196,7 +199,7 @@ def _networks(passage: Passage, resource: Resource) -> list[Json]:
 
 
 def _disks(passage: Passage, resource: Resource) -> list[Json]:
-    """None of the volumes goes with the server yet: a boot that fails must not take them along. `_finished` sets what was asked for."""
+    """None of the volumes goes with the server yet: a boot that fails must not take them along. `finished` sets what was asked for."""
     spec, ids = resource.spec, passage.ids
     late = passage.new.at_least("compute", KEEPING_FROM)
     disks: list[Json] = []

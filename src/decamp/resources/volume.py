@@ -134,7 +134,7 @@ def find(passage: Passage, resource: Resource) -> str | None:
         if volume["status"].startswith("error"):
             _delete(passage.new, volume["id"])
         else:
-            return _finished(passage, resource, volume["id"])
+            return finished(passage, resource, volume["id"])
     return None
 
 
@@ -146,7 +146,7 @@ def create(passage: Passage, resource: Resource) -> str:
     spec = resource.spec
     if resource.info.get("unsupported"):
         raise Refused(f"volume {resource.name or resource.id} cannot be copied: {'; '.join(resource.info['unsupported'])}")
-    image = mapped(passage.ids, spec["image"]) if spec.get("image") else _carried_image(passage, resource)
+    image = mapped(passage.ids, spec["image"]) if spec.get("image") else carried_image(passage, resource)
     body: Json = {
         "name": spec["name"],
         "description": spec["description"],
@@ -158,7 +158,7 @@ def create(passage: Passage, resource: Resource) -> str:
     }
     volume = {name: value for name, value in body.items() if value is not None}
     new_id = calls.posted(passage.new, "block_storage", "/volumes", {"volume": volume})["volume"]["id"]
-    return _finished(passage, resource, new_id)
+    return finished(passage, resource, new_id)
 
 
 def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
@@ -227,7 +227,7 @@ def _unsupported(spec: Mapping[str, Any]) -> list[str]:
     return told
 
 
-def _carried_image(passage: Passage, resource: Resource) -> str:
+def carried_image(passage: Passage, resource: Resource) -> str:
     """The image in the new cloud with the volume's bytes; made, or found where an earlier attempt got to."""
     done = image_data.find_finished(passage.new, passage.mark)
     if done:
@@ -296,7 +296,7 @@ def _upload(passage: Passage, resource: Resource) -> str:
         raise Refused(f"{what} is attached, and Cinder did not take it: {hint} ({error})") from error
 
 
-def _finished(passage: Passage, resource: Resource, id: str) -> str:
+def finished(passage: Passage, resource: Resource, id: str) -> str:
     """Wait for the volume, give it back the attributes that an image does not carry, and clean up behind it. May be done again."""
     new, spec = passage.new, resource.spec
 

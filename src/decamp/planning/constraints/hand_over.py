@@ -9,6 +9,9 @@ from decamp.model.refs import Ref
 from decamp.planning.constraints.needs import wanted
 from decamp.planning.constraints.scene import Rule, Scene, Violation
 
+MAKING = (Verb.CREATE, Verb.TAKE_MEMBER)
+"""Verbs that make a copy, or complete one that a stack made."""
+
 STOPPED = "SHUTOFF"
 READING = "copy"
 """The manner of a volume whose bytes are carried."""
@@ -16,13 +19,13 @@ READING = "copy"
 
 def check(scene: Scene, at: int) -> Iterator[Violation]:
     action = scene.actions[at]
-    if action.verb is Verb.CREATE:
+    if action.verb in MAKING:
         for server in _read_from(scene, at):
             stops = scene.on(server, Verb.STOP_SERVER)
             if not _is_stopped(scene, server) and not any(scene.precedes(number, at) for number in stops):
                 yield scene.violation(at, Rule.HAND_OVER, f"It reads a disk of {server}, which may still run then.")
     if action.verb is Verb.LOCK_SERVER:
-        copies = scene.on(action.target, Verb.CREATE)
+        copies = scene.on(action.target, *MAKING)
         if not any(scene.precedes(number, at) for number in copies):
             yield scene.violation(at, Rule.HAND_OVER, f"{action.target} may be locked before its copy is there.")
 

@@ -12,7 +12,9 @@ from decamp.model.refs import Ref
 from decamp.planning.constraints.scene import MIGRATIONS, Rule, Scene, Violation, source, takes_away, whereto
 
 VERBS: dict[type, frozenset[Verb]] = {
-    MoveGoal: frozenset({Verb.CREATE, Verb.ADOPT, Verb.STOP_SERVER, Verb.LOCK_SERVER, Verb.START_SERVER, Verb.UNLOCK_SERVER}),
+    MoveGoal: frozenset(
+        {Verb.CREATE, Verb.ADOPT, Verb.TAKE_MEMBER, Verb.STOP_SERVER, Verb.LOCK_SERVER, Verb.START_SERVER, Verb.UNLOCK_SERVER}
+    ),
     VacateGoal: MIGRATIONS | {Verb.SHELVE, Verb.DISABLE_SERVICE, Verb.PROVE_EMPTY, Verb.STOP_COMPUTE, Verb.DELETE_SERVICE},
     ExpandGoal: frozenset(
         {Verb.ENROLL, Verb.MANAGE, Verb.INSPECT, Verb.PROVIDE, Verb.SCALE_OUT, Verb.JOIN_HOST, Verb.CANARY},
@@ -25,6 +27,7 @@ VERBS: dict[type, frozenset[Verb]] = {
 ARGUMENTS: dict[Verb, tuple[str, ...]] = {
     Verb.CREATE: ("resource",),
     Verb.ADOPT: ("id", "because", "resource"),
+    Verb.TAKE_MEMBER: ("resource", "member"),
     Verb.REMOVE: ("cloud", "id"),
     Verb.LIVE_MIGRATE: ("from", "to"),
     Verb.COLD_MIGRATE: ("from", "to"),
@@ -102,7 +105,7 @@ def check_expects(scene: Scene, at: int) -> Iterator[Violation]:
             yield scene.violation(at, Rule.EXPECTS, "It does not expect the server as the survey has it.")
         return
     resource = scene.resources.get(action.target)
-    if action.verb is Verb.CREATE and resource and action.expects not in {None, resource.fingerprint}:
+    if action.verb in (Verb.CREATE, Verb.TAKE_MEMBER) and resource and action.expects not in {None, resource.fingerprint}:
         yield scene.violation(at, Rule.EXPECTS, f"It does not expect the {resource.kind} as the survey has it.")
 
 
