@@ -149,7 +149,14 @@ def stack(id: str, *members: Resource, names: Iterable[tuple[str, str]] = (), st
     """That made `members`, each under the name of its id, and names the rest of what they use as `names` (kind, id or name) says."""
     told = {"status": status, **spec.pop("info", {})}
     made = [{"path": one.id, "type": TYPES[one.kind], "kind": one.kind, "id": one.id} for one in members]
-    defaults = {"members": made, "namings": [list(one) for one in names], "hidden": [], "definition": "d1", "tags": [], "timeout_mins": None}
+    defaults = {
+        "members": made,
+        "namings": [list(one) for one in names],
+        "hidden": [],
+        "definition": "d1",
+        "tags": [],
+        "timeout_mins": None,
+    }
     return resource("stack", id, info=told, **{**defaults, **spec})
 
 

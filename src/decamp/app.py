@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,12 +21,13 @@ from decamp.model.ledger import Entry
 from decamp.model.plan import ExpandGoal, MoveGoal, Plan, VacateGoal
 from decamp.model.policy import Policy
 from decamp.model.rates import bytes_per_second
-from decamp.model.run import ActionReport, RunState, RunSummary
-from decamp.model.survey import Survey
+from decamp.model.run import ActionReport, ActionState, RunState, RunSummary
+from decamp.model.survey import Resource, Survey
 from decamp.planning.assess import Assessment
 from decamp.planning.assess import assess as assessed
 from decamp.planning.confirm import plan_confirm as confirm
 from decamp.planning.expand import plan_expand as expand
+from decamp.planning.hidden import stacks_with_hidden
 from decamp.planning.move import plan_move as move
 from decamp.planning.pace import Pace
 from decamp.planning.replay import Violation, replay
@@ -195,14 +196,15 @@ def apply(
     `concurrency` is in actions, by default as policy says, for a vacate as many as its locks allow; `rate` in bytes a second, for the
     migrations of all runs in total.
 
-    Raises Refused for a plan with refusals unless they are allowed, where the preflight finds what blocks it, or where a run of it goes on;
-    Changed where it was applied already.
+    Raises Refused for a plan with refusals unless they are allowed, where a value that Heat hides is not known, where the preflight finds
+    what blocks it, or where a run of it goes on; Changed where it was applied already.
     """
     if plan.refusals and not allow_refusals:
         raise Refused(
             f"Plan {plan.id} leaves out {len(plan.refusals)} things that it was asked for (`decamp show` lists them): "
             "change what stands in their way and plan again, or apply the rest with --allow-refusals"
         )
+    _require_hidden(place, plan)
     if blocking := [finding for finding in place.preflight(plan) if finding.blocking]:
         raise Refused(f"Plan {plan.id} is not begun:\n" + "\n".join(f"  {one.ref}: {one.text}" for one in blocking))
     policy = place.settings.the_policy
@@ -218,10 +220,22 @@ def resume(place: Place, run: str, *, on_event: OnEvent, on_look: OnLook) -> Cha
     """Go on with a run that was interrupted, failed or cancelled, and with what follows it. Returns when all is over."""
     with place.runs() as runs:
         run = runs.resolve(run)
+        done = frozenset(action.id for action in runs.report(run).actions if action.state is ActionState.DONE)
+        _require_hidden(place, runs.plan(run), done)
     with place.engine(_follow(place)) as engine:
         run = engine.resume(run)
         engine.wait(run, on_event, on_look)
         return engine.runs.chain(run)
+
+
+def hidden_values(place: Place, plan: Plan, done: Set[str] = frozenset()) -> tuple[tuple[Resource, str], ...]:
+    """(stack, parameter) of each value that Heat hides, that nobody has given, and that the plan needs where these actions are `done`."""
+    return tuple((stack, name) for stack in stacks_with_hidden(plan, done) for name in place.hidden.missing(stack))
+
+
+def _require_hidden(place: Place, plan: Plan, done: Set[str] = frozenset()) -> None:
+    for stack in stacks_with_hidden(plan, done):
+        place.hidden.of(stack)
 
 
 def work(place: Place, stop: threading.Event) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from decamp import hosts
 from decamp.clouds import Cloud, connect
+from decamp.hidden import HiddenValues
 from decamp.hosts import preflight
 from decamp.hosts.machines import load_instackenv
 from decamp.model.effects import Performer
@@ -30,6 +31,7 @@ class Place:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.hidden = HiddenValues(settings.hidden_parameters)
         self._clouds: dict[str, Cloud] = {}
 
     def cloud(self, word: str) -> Cloud:
@@ -53,7 +55,7 @@ class Place:
     def performers(self) -> dict[Verb, Performer]:
         """Those of a move, which tenants may use too, and those of hosts and machines. None opens a connection before it is used."""
         return {
-            **performing.performers(self.cloud("old"), self.cloud("new")),
+            **performing.performers(self.cloud("old"), self.cloud("new"), self.hidden.of),
             **hosts.performers(self.cloud("old"), self.cloud("new"), self.cloud("undercloud"), settings=self.settings),
         }
 

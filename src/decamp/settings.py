@@ -63,6 +63,8 @@ class Settings(BaseSettings):
     """null: openstacksdk's standard search path (OS_CLIENT_CONFIG_FILE, ./clouds.yaml, ~/.config/openstack, /etc/openstack)."""
     state: str | None = None
     """Database URL of runs and ledger: sqlite:///PATH or postgresql://...; null: sqlite under $XDG_STATE_HOME/decamp."""
+    hidden_parameters: Path | None = None
+    """Values that Heat hides, YAML of mode 600: stack (name or id): {parameter: value}."""
     mapping: dict[str, dict[str, str]] = Field(default_factory=dict)
     policy: dict[str, Any] = Field(default_factory=dict)
     stop_compute: StopCompute | None = None
@@ -140,4 +142,5 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
     if state and state.startswith("sqlite:///") and not state.startswith("sqlite:////"):
         state = f"sqlite:///{folder / state.removeprefix('sqlite:///')}"
     expand = settings.expand.model_copy(update={"instackenv": absolute(settings.expand.instackenv)})
-    return settings.model_copy(update={"clouds_file": absolute(settings.clouds_file), "expand": expand, "state": state})
+    paths = {"clouds_file": absolute(settings.clouds_file), "hidden_parameters": absolute(settings.hidden_parameters)}
+    return settings.model_copy(update={**paths, "expand": expand, "state": state})

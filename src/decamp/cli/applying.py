@@ -12,6 +12,7 @@ from typing import Any
 from decamp import app
 from decamp.cli.base import Lister
 from decamp.cli.following import Following
+from decamp.cli.hidden import ask_hidden
 from decamp.cli.planning import forecast, sentence
 from decamp.cli.words import amount_of_bytes, duration, plural, seconds_between
 from decamp.model import accounts
@@ -108,6 +109,7 @@ class Applier(RunTable):
         self.ask("Apply it?", yes=parsed_args.yes)
 
     def apply(self, plan: Plan, *, allow_refusals: bool, concurrency: int | None = None, rate: int | None = None) -> Chain:
+        ask_hidden(self.place, plan)
         with self.following() as follow:
             chain = app.apply(
                 self.place,

@@ -7,6 +7,7 @@ import argparse
 from decamp import app
 from decamp.cli.applying import Applier
 from decamp.cli.base import run_argument
+from decamp.cli.hidden import ask_hidden
 from decamp.model import accounts
 from decamp.model.chain import Chain
 from decamp.model.run import ActionState
@@ -21,8 +22,9 @@ class Resume(Applier):
         return parser
 
     def reported(self, parsed_args: argparse.Namespace) -> Chain:
-        before = app.status(self.place, parsed_args.run).last
-        done = frozenset(action.id for action in before.actions if action.state is ActionState.DONE)
+        last = app.status(self.place, parsed_args.run).links[-1]
+        done = frozenset(action.id for action in last.report.actions if action.state is ActionState.DONE)
+        ask_hidden(self.place, last.plan, done)
         with self.following(done) as follow:
             chain = app.resume(self.place, parsed_args.run, on_event=follow.on_event, on_look=follow.on_look)
         self.exit_code = accounts.exit_code(chain)

@@ -13,7 +13,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     stack: str
     """The old stack's id."""
     path: str
-    """Its name in the template, after those of the nested stacks that it is in (`web/0`). Of a port that Nova made for a server: the server's."""
+    """Its name in the template, after those of the nested stacks that it is in (`web/0`); of a port that Nova made, its server's."""
     nic: int | None = None
     """Which of the server's ports it is, in the order of the interfaces; null: it is the member itself."""
     server: str | None = None

@@ -164,9 +164,7 @@ def _servers(old: Survey) -> list[Resource]:
 def _stopped_first(plan: Plan) -> frozenset[Ref]:
     before = ancestors({action.id: action.after for action in plan.actions})
     stops = {action.target: action.id for action in plan.actions if action.verb is Verb.STOP_SERVER}
-    return frozenset(
-        action.target for action in plan.actions if action.verb in MAKING and stops.get(action.target) in before[action.id]
-    )
+    return frozenset(action.target for action in plan.actions if action.verb in MAKING and stops.get(action.target) in before[action.id])
 
 
 def _applications(sight: _Sight) -> list[tuple[str, str, str | None, list[Resource]]]:

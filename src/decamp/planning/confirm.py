@@ -79,11 +79,10 @@ def plan_confirm(plan: Plan, entries: tuple[Entry, ...], run: str) -> Plan:
 def _stacks(plan: Plan, own: Mapping[str, Entry]) -> dict[Ref, list[Ref]]:
     """The stacks that the run made anew, each with its members."""
     members: defaultdict[Ref, list[Ref]] = defaultdict(list)
+    taken = [action for action in plan.actions if action.verb is Verb.TAKE_MEMBER]
     for action in plan.actions:
         if action.verb is Verb.CREATE and action.target.kind == "stack" and action.id in own:
-            members[action.target] += [
-                other.target for other in plan.actions if other.verb is Verb.TAKE_MEMBER and other.args["member"]["stack"] == action.target.id
-            ]
+            members[action.target] += [one.target for one in taken if one.args["member"]["stack"] == action.target.id]
     return dict(members)
 
 

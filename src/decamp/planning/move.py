@@ -1,8 +1,8 @@
 """Planning a move: what of a project goes to the new cloud, what there is taken for its copy, and in which order the rest is made.
 
-Survey to plan in six steps, each in a module of its own: what is asked for (`manners`), what stacks make of it by themselves (`stacking`), how
-far it reaches (`selection`), what cannot be carried (`carrying`), what is made and what adopted (`decisions`), and the actions with their
-order (here and in `ordering`).
+Survey to plan in six steps, each in a module of its own: what is asked for (`manners`), what stacks make of it by themselves
+(`stacking`), how far it reaches (`selection`), what cannot be carried (`carrying`), what is made and what adopted (`decisions`), and the
+actions with their order (here and in `ordering`).
 """
 
 from __future__ import annotations
@@ -125,16 +125,14 @@ def _against_stack(match: Match, stack: Resource, stacking: Stacking, reach: Clo
     """It makes all of its members or none."""
     against = list(stacking.refusals[stack.ref])
     members = [reach.resources[ref] for ref in stacking.of(stack.ref)]
-    staying = [
-        one for one in members if one.ref in refused or hindrances(one, match.pinned, reach.resources, as_admin=match.old.admin)
-    ]
+    staying = [one for one in members if one.ref in refused or hindrances(one, match.pinned, reach.resources, as_admin=match.old.admin)]
     if staying:
         named = ", ".join(fields.label(one) for one in staying)
         text = f"{fields.label(stack)} is moved with all of its members or not at all, and {named} cannot be."
         against.append(Refusal(ref=stack.ref, reason=Reason.NEEDS_REFUSED, text=text))
     for one in members:
         if earlier := moved_earlier(match, one) or unproved_copy(match, one):
-            text = f"{fields.label(stack)} would make {fields.label(one)} again, which run {earlier.run} has moved by itself: undo that run first."
+            text = f"{fields.label(stack)} would make {fields.label(one)} again, which run {earlier.run} moved by itself: undo that first."
             against.append(Refusal(ref=stack.ref, reason=Reason.CONFLICT, text=text))
     return tuple(against)
 

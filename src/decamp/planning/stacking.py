@@ -87,7 +87,7 @@ def _put(look: _Look, asked: Asked, stacking: Stacking) -> None:
     asked.resources[stack.ref] = msgspec.structs.replace(stack, needs=tuple(sorted(needs)), spec=spec)
     for ref in look.left_to_heat:
         del asked.resources[ref]
-    for ref, member in look.members.items():
+    for ref in look.members:
         resource = asked.resources[ref]
         info = {name: value for name, value in resource.info.items() if name not in ("stack", "stack_id")}
         asked.resources[ref] = msgspec.structs.replace(resource, needs=tuple(sorted({*resource.needs, stack.ref})), info=info)
@@ -141,13 +141,13 @@ class _Look:
 
     def _find_members(self) -> None:
         for one in self.stack.spec["members"]:
-            path, kind, id = (one[name] for name in ("path", "kind", "id"))
-            if kind is None or not id:
-                self.left_to_heat += [ref for ref in (Ref(other, str(id)) for other in LEFT_TO_HEAT) if id and ref in self._resources]
+            path, kind, made = (one[name] for name in ("path", "kind", "id"))
+            if kind is None or not made:
+                self.left_to_heat += [ref for ref in (Ref(other, str(made)) for other in LEFT_TO_HEAT) if ref in self._resources]
                 continue
-            ref = self._ref(kind, id)
+            ref = self._ref(kind, made)
             if ref is None:
-                text = f"has lost its {path} ({kind} {id}): update it, so that it has again what its template says."
+                text = f"has lost its {path} ({kind} {made}): update it, so that it has again what its template says."
                 self._refuse(Reason.NOT_FOUND, text)
             else:
                 self.members[ref] = Member(stack=self.stack.id, path=path)
@@ -161,8 +161,7 @@ class _Look:
         return others[0] if len(others) == 1 else None
 
     def _namings(self) -> Iterator[tuple[str, str]]:
-        for kind, value in self.stack.spec["namings"]:
-            yield kind, value
+        yield from self.stack.spec["namings"]
 
     def _find_named(self) -> Iterator[tuple[tuple[str, str], Ref]]:
         """What is named and not there by that name is left to the new Heat to find, but for ids, which are the old cloud's."""

@@ -18,7 +18,6 @@ from decamp.planning.drafts import Draft, ordered
 from decamp.planning.ordering import ancestors
 from decamp.planning.undo_vacate import Stage, undo_vacate
 
-
 MAKING = (Verb.CREATE, Verb.TAKE_MEMBER)
 """Verbs of what a run makes in the new cloud."""
 

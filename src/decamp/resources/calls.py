@@ -44,8 +44,9 @@ def got(cloud: Cloud, service: str, path: str, key: str | None, query: Json | No
         return response.json()[key] if key else response.json()
 
 
-def posted(cloud: Cloud, service: str, path: str, body: Json) -> Json:
-    response = _request(cloud, service, "post", path, json=body)
+def posted(cloud: Cloud, service: str, path: str, body: Json, *, secret: bool = False) -> Json:
+    """`secret`: the SDK's debug log does not show it."""
+    response = _request(cloud, service, "post", path, json=body, **({"log": False} if secret else {}))
     return response.json() if response.content else {}
 
 

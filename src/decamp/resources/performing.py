@@ -136,18 +136,18 @@ class _Taking:
         sizes, counting = _counting(attempt)
         resource, passage = _resource(action), self._way.passage(action, attempt, progress=counting)
         member = _member(action)
-        id = stack_member.found(passage, resource, member)
-        stack_member.completed(passage, resource, member, id, with_data=action.args.get("manner") == "copy")
-        copy = _kind(resource.kind).read(passage.new, id)
+        made = stack_member.found(passage, resource, member)
+        stack_member.completed(passage, resource, member, made, with_data=action.args.get("manner") == "copy")
+        copy = _kind(resource.kind).read(passage.new, made)
         if copy is None:
-            raise Changed(f"{passage.new.name}: {resource.kind} {id}, which a stack made, is not there any more")
-        said = f"Heat made it: {resource.kind} {resource.name or resource.id} is {id} in {passage.new.name}"
-        return Outcome(id=id, fingerprint=copy.fingerprint, bytes=max(sizes, default=0), said=said)
+            raise Changed(f"{passage.new.name}: {resource.kind} {made}, which a stack made, is not there any more")
+        said = f"Heat made it: {resource.kind} {resource.name or resource.id} is {made} in {passage.new.name}"
+        return Outcome(id=made, fingerprint=copy.fingerprint, bytes=max(sizes, default=0), said=said)
 
     def verify(self, action: Action, outcome: Outcome, attempt: Attempt) -> tuple[str, ...]:
-        resource, passage, id = _resource(action), self._way.passage(action, attempt), _made(action, outcome)
+        resource, passage, made = _resource(action), self._way.passage(action, attempt), _made(action, outcome)
         kind = _kind(resource.kind)
-        return kind.verify(passage, stack_member.as_made(resource, kind.read(passage.new, id)), id)
+        return kind.verify(passage, stack_member.as_made(resource, kind.read(passage.new, made)), made)
 
 
 class _Adopting:

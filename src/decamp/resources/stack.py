@@ -13,7 +13,6 @@ import msgspec
 
 from decamp.clouds import Cloud
 from decamp.model.errors import Changed, Failed, Refused
-from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.resources import calls, stack_template, stacks
 from decamp.resources.attributes import changed, its_own, kept, lost, mapped_as, owner
@@ -30,7 +29,7 @@ NAME = "stack"
 ATTRIBUTES = (
     *owner("parameters.OS::project_id"),
     *kept("tags", "timeout_mins", name="stack_name"),
-    *mapped_as(how="with the template, its files and its environment: what they name is called as in the new cloud", definition="parameters"),
+    *mapped_as(how="as template, files and environment: what they name is called as in the new cloud", definition="parameters"),
     *changed("stack_status", "stack_status_reason", "outputs", "deletion_time", how="the copy's own"),
     *changed("description", "template_description", "notification_topics", how="as the template and its environment say"),
     *changed("disable_rollback", how="true: a copy that fails stays until its reason is read; then the next attempt deletes it"),
@@ -137,7 +136,7 @@ def create(passage: Passage, resource: Resource) -> str:
         "disable_rollback": True,
     }
     body |= {"timeout_mins": spec["timeout_mins"]} if spec["timeout_mins"] else {}
-    made = calls.posted(new, stacks.SERVICE, "/stacks", body)["stack"]["id"]
+    made = calls.posted(new, stacks.SERVICE, "/stacks", body, secret=True)["stack"]["id"]
     ended = _ended(passage, made)
     if ended is None or not ended["stack_status"].endswith(COMPLETE):
         raise Failed(f"{new.name}: stack {resource.name} was not made: {_reason(ended) if ended else 'it is gone'}")
@@ -156,8 +155,8 @@ def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
     if copy.spec["definition"] != _digest(_wanted(passage, resource)):
         told.append(f"{what}: its copy has another template, other files, or other parameters than were asked for")
     there, wanted = ({(one["path"], one["type"]) for one in each.spec["members"]} for each in (copy, resource))
-    told += [f"{what}: its copy has no {type} {path}" for path, type in sorted(wanted - there)]
-    told += [f"{what}: its copy has {type} {path}, which it should not" for path, type in sorted(there - wanted)]
+    told += [f"{what}: its copy has no {sort} {path}" for path, sort in sorted(wanted - there)]
+    told += [f"{what}: its copy has {sort} {path}, which it should not" for path, sort in sorted(there - wanted)]
     return tuple(told)
 
 
@@ -196,7 +195,7 @@ def _unsupported(definition: Definition, members: Iterable[Json]) -> list[str]:
     told = [] if stack_template.is_native(definition) else ["its template is in CloudFormation's language"]
     types = sorted({(one["type"], one["path"]) for one in members})
     return told + [
-        f"its {path} ({type}) {why}" for type, path in types for beginning, why in LEFT_OUT.items() if type.startswith(beginning)
+        f"its {path} ({sort}) {why}" for sort, path in types for beginning, why in LEFT_OUT.items() if sort.startswith(beginning)
     ]
 
 

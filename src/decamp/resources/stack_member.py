@@ -30,13 +30,13 @@ _CHOSEN_NAME = re.compile(r".+-[a-z2-7]{12}")
 def found(passage: Passage, resource: Resource, member: Member) -> str:
     """The id in the new cloud. Raises Changed if the new stack has it not."""
     new = passage.new
-    id = stack.member_id(new, _stack(passage, member), member.path)
+    made = stack.member_id(new, _stack(passage, member), member.path)
     if member.nic is None:
-        return id
-    there = server_reading.read(new, id)
+        return made
+    there = server_reading.read(new, made)
     ports = there.spec["ports"] if there else []
     if member.nic >= len(ports):
-        raise Changed(f"{new.name}: server {id}, which stack {member.stack} made, has no interface number {member.nic}: {resource.name}")
+        raise Changed(f"{new.name}: server {made}, which stack {member.stack} made, has no interface number {member.nic}: {resource.name}")
     return ports[member.nic][1]
 
 

@@ -153,9 +153,7 @@ def with_ids(definition: Definition, ids: Mapping[str, str]) -> Definition:
             case _:
                 return value
 
-    return Definition(
-        template=inside(definition.template), files=inside(definition.files), environment=inside(definition.environment)
-    )
+    return Definition(template=inside(definition.template), files=inside(definition.files), environment=inside(definition.environment))
 
 
 class _Renaming:
@@ -173,7 +171,9 @@ class _Renaming:
         kinds = self._kinds_of_parameters(self._definition.template)
         schemas = _table(self._definition.template.get("parameters"))
         changed = {
-            section: {name: self._given(value, kinds.get(name), schemas.get(name)) for name, value in _table(environment.get(section)).items()}
+            section: {
+                name: self._given(value, kinds.get(name), schemas.get(name)) for name, value in _table(environment.get(section)).items()
+            }
             for section in ("parameters", "parameter_defaults")
             if section in environment
         }

@@ -8,15 +8,31 @@ import msgspec
 import pytest
 
 from decamp.model.errors import BadInput
-from decamp.model.mapping import Mapping
 from decamp.model.plan import Plan
 from decamp.model.survey import Resource, Survey
 from decamp.planning.assess import assess
 from decamp.planning.confirm import plan_confirm
 from decamp.planning.replay import replay
 from decamp.planning.undo import plan_undo
-from small_projects import MAPPED, action, comes_after, did, external, ids, move, network, new, old, port, refusals, resource, server, stack
-from small_projects import subnet, volume
+from small_projects import (
+    MAPPED,
+    action,
+    comes_after,
+    did,
+    external,
+    ids,
+    move,
+    network,
+    new,
+    old,
+    port,
+    refusals,
+    resource,
+    server,
+    stack,
+    subnet,
+    volume,
+)
 
 NAMED = [("image", "debian"), ("flavor", "small"), ("keypair", "key"), ("network", "public")]
 
@@ -58,8 +74,9 @@ def test_what_a_stack_uses_and_does_not_make_is_there_before_it():
     for one in ("create/image/debian", "create/keypair/key", "adopt/flavor/small", "adopt/network/public", "create/security_group/web"):
         assert comes_after(plan, "create/stack/shop", one)
     wanted = action(plan, "create/stack/shop").args["resource"]["spec"]["wanted"]
-    assert [["image", "debian", ["image", "debian"]], ["keypair", "key", ["keypair", "key"]]] == [
-        one for one in wanted if one[0] in ("image", "keypair")
+    assert [one for one in wanted if one[0] in ("image", "keypair")] == [
+        ["image", "debian", ["image", "debian"]],
+        ["keypair", "key", ["keypair", "key"]],
     ]
 
 
