@@ -23,6 +23,8 @@ from decamp.model.policy import Policy
 from decamp.model.rates import bytes_per_second
 from decamp.model.run import ActionReport, ActionState, RunState, RunSummary
 from decamp.model.survey import Resource, Survey
+from decamp.planning.as_stack import Template
+from decamp.planning.as_stack import as_stack as template_of
 from decamp.planning.assess import Assessment
 from decamp.planning.assess import assess as assessed
 from decamp.planning.confirm import plan_confirm as confirm
@@ -71,6 +73,15 @@ def plan_move(place: Place, goal: MoveGoal, *, old: Survey | None, new: Survey |
         ledger=_ledger(place),
     )
     return _proved(plan, {"old": old, "new": new})
+
+
+def as_stack(place: Place, goal: MoveGoal, *, old: Survey | None, report: Report) -> Template:
+    """What the goal names, as a template of Heat that would create it."""
+    old = old or survey(place, "old", project=goal.project or None, report=report)
+    goal = msgspec.structs.replace(goal, project=goal.project or old.project or "")
+    if not goal.project:
+        raise BadInput(f"{old.cloud}: these credentials see every project: say which with --project")
+    return template_of(old, place.settings.the_mapping, goal=goal)
 
 
 def assess(

@@ -33,6 +33,15 @@ def write(document: Survey | Plan, path: Path) -> None:
     data = encode(document)
     if path.suffix == ".zst":
         data = zstd.compress(data)
+    _replace(path, data)
+
+
+def write_text(text: str, path: Path) -> None:
+    """As `write`, of what is a document of other tools."""
+    _replace(path, text.encode())
+
+
+def _replace(path: Path, data: bytes) -> None:
     try:
         handle, scratch = tempfile.mkstemp(dir=path.resolve().parent, prefix=f".{path.name}.")
         try:

@@ -20,6 +20,7 @@ WHERE = {
     "volume": ("block_storage", "/volumes/{}", "volume"),
     "volume_snapshot": ("block_storage", "/snapshots/{}", "snapshot"),
     "volume_type": ("block_storage", "/types/{}", "volume_type"),
+    "stack": ("orchestration", "/stacks/{}", "stack"),
     "port_forwarding": ("network", "/floatingips/{}/port_forwardings/{}", "port_forwarding"),
 }
 """Kind -> service, path and key of its API reference; where none is given, it is Neutron's."""

@@ -206,6 +206,33 @@ def _spoil_volume_type(here: Ground, copy: str) -> str:
     return copy
 
 
+STACK: dict[str, Any] = {
+    "heat_template_version": "2018-08-31",
+    "parameters": {"length": {"type": "number", "default": 8}, "network": {"type": "string"}},
+    "resources": {
+        "word": {"type": "OS::Heat::RandomString", "properties": {"length": {"get_param": "length"}}},
+        "port": {"type": "OS::Neutron::Port", "properties": {"network": {"get_param": "network"}}},
+    },
+}
+
+
+def _make_stack(here: Ground) -> str:
+    network, _ = moved_network(here, "10.66.0.0/24")
+    heat = here.tenant.orchestration
+    given = {"length": 12, "network": network}
+    made = heat.create_stack(name=fresh_name("stack"), template=STACK, parameters=given, tags="blue", timeout_mins=30)
+    heat.wait_for_status(made, "CREATE_COMPLETE", failures=["CREATE_FAILED"], interval=1, wait=300)
+    return made.id
+
+
+def _spoil_stack(here: Ground, copy: str) -> str:
+    heat = here.new.connection.orchestration
+    stack = heat.get_stack(copy)
+    assert heat.patch(f"/stacks/{stack.name}/{stack.id}", json={"tags": "green"}).status_code == 202
+    heat.wait_for_status(heat.get_stack(copy), "UPDATE_COMPLETE", failures=["UPDATE_FAILED"], interval=1, wait=300)
+    return copy
+
+
 CASES: Mapping[str, Case] = {**SMALL_CASES} | {
     case.kind: case
     for case in (
@@ -213,6 +240,7 @@ CASES: Mapping[str, Case] = {**SMALL_CASES} | {
         Case(kind="volume_type", make=_make_volume_type, spoil=_spoil_volume_type, told="extra_specs", modes=("operator",), writes=2),
         Case(kind="volume", make=_make_volume, spoil=_spoil_volume, told="hw_scsi_model", writes=8),
         Case(kind="volume_snapshot", make=_make_snapshot, spoil=_spoil_snapshot, told="description", modes=("tenant",), writes=3),
+        Case(kind="stack", make=_make_stack, spoil=_spoil_stack, told="tags"),
         Case(kind="server", make=_make_server, spoil=_spoil_server, told="metadata", writes=2),
     )
 }

@@ -77,20 +77,33 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def shop(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    folder = tmp_path_factory.mktemp("shop")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shop")
+
+
+@pytest.fixture(scope="module")
+def here(lab: Lab, folder: Path) -> Iterator[Ground]:
     with ground(lab.folder / "clouds.yaml", folder, "tenant") as here:
-        stack = make_stack(here)
-        made = members(here.tenant, stack)
-        data = secrets.token_bytes(MIB)
-        put_data(here, made, data)
-        desk = tenant_desk(lab, folder)
-        desk.run("plan", "move", "--stack", NAME, "-o", "move.json")
-        yield Shop(here=here, desk=desk, stack=stack, made=made, data=data, plan="move.json")
+        yield here
         for connection in (here.tenant, here.new.connection):
             for one in list(connection.orchestration.stacks()):
                 connection.orchestration.delete_stack(one)
                 connection.orchestration.wait_for_delete(one, wait=WAIT_SECONDS)
+
+
+@pytest.fixture(scope="module")
+def desk(lab: Lab, folder: Path, here: Ground) -> Desk:
+    return tenant_desk(lab, folder)
+
+
+@pytest.fixture(scope="module")
+def shop(here: Ground, desk: Desk) -> Shop:
+    stack = make_stack(here)
+    made = members(here.tenant, stack)
+    data = secrets.token_bytes(MIB)
+    put_data(here, made, data)
+    desk.run("plan", "move", "--stack", NAME, "-o", "move.json")
+    return Shop(here=here, desk=desk, stack=stack, made=made, data=data, plan="move.json")
 
 
 def make_stack(here: Ground) -> str:
@@ -220,3 +233,51 @@ def test_a_confirm_deletes_the_old_stack_and_leaves_the_new_one_alone(shop: Shop
     assert stack.status == "CREATE_COMPLETE"
     assert new.compute.get_server(made["web"]).status == "ACTIVE"
     assert bytes_of(here.new, made["data"], len(shop.data)) == shop.data
+
+
+def test_an_application_written_as_a_template_is_created_from_it(here: Ground, desk: Desk) -> None:
+    base, data = secrets.token_bytes(MIB), f"#!/bin/sh\necho {secrets.token_hex(4)}\n"
+    make_application(here, image(here.tenant, base, name="template-base"))
+    image(here.new.connection, base, name="template-base")
+
+    _, told = desk.run("plan", "move", "--server", "template-db", "--as-stack", "app.yaml")
+
+    assert "app.yaml" in told
+    template = yaml.safe_load((desk.path / "app.yaml").read_text())
+    heat, new = here.new.connection.orchestration, here.new.connection
+    stack = heat.create_stack(name="template", template=template, parameters={"user_data_template_db": data})
+    heat.wait_for_status(stack, "CREATE_COMPLETE", failures=["CREATE_FAILED"], interval=1, wait=WAIT_SECONDS)
+    made = members(new, stack.id)
+    server = new.compute.get_server(made["server_template_db"])
+    assert server.status == "ACTIVE"
+    assert user_data(here.new_admin, server.id) == data.encode()
+    assert [one.volume_id for one in new.compute.volume_attachments(server)] == [made["volume_template_data"]]
+    port = new.network.get_port(made["port_template_port"])
+    assert (port.device_id, [one["ip_address"] for one in port.fixed_ips]) == (server.id, ["10.91.0.9"])
+    assert port.security_group_ids == [made["security_group_template_group"]]
+    rules = [(one.direction, one.protocol, one.port_range_min) for one in new.network.security_group_rules(project_id=here.new.project_id)]
+    assert ("ingress", "tcp", 443) in rules
+    [address] = new.network.ips(project_id=here.new.project_id)
+    assert address.port_id == port.id
+
+
+def make_application(here: Ground, base: str) -> None:
+    """A server on a port with an address of its own, a group, a volume, a router to the outside, and an address there."""
+    network, compute, volumes = here.tenant.network, here.tenant.compute, here.tenant.block_storage
+    outside = network.find_network(EXTERNAL, ignore_missing=False)
+    net = network.create_network(name="template-net")
+    subnet = network.create_subnet(name="template-subnet", network_id=net.id, ip_version=4, cidr="10.91.0.0/24")
+    router = network.create_router(name="template-router", external_gateway_info={"network_id": outside.id})
+    network.add_interface_to_router(router, subnet=subnet)
+    group = network.create_security_group(name="template-group")
+    rule = {"direction": "ingress", "ethertype": "IPv4", "protocol": "tcp", "port_range_min": 443, "port_range_max": 443}
+    network.create_security_group_rule(security_group_id=group.id, **rule)
+    address = {"subnet_id": subnet.id, "ip_address": "10.91.0.9"}
+    port = network.create_port(name="template-port", network_id=net.id, security_groups=[group.id], fixed_ips=[address])
+    volume = volumes.create_volume(name="template-data", size=1)
+    volumes.wait_for_status(volume, "available", wait=WAIT_SECONDS)
+    flavor = compute.find_flavor("m1.small", ignore_missing=False)
+    server = compute.create_server(name="template-db", image_id=base, flavor_id=flavor.id, networks=[{"port": port.id}])
+    server = compute.wait_for_server(server, wait=WAIT_SECONDS)
+    compute.create_volume_attachment(server, volume_id=volume.id)
+    network.create_ip(floating_network_id=outside.id, port_id=port.id)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from decamp import app
+import yaml
+
+from decamp import app, files
 from decamp.cli.base import read_survey, survey_option
 from decamp.cli.planning import PlanLister
 from decamp.model.plan import MANNERS, MoveGoal, Plan
+from decamp.planning.as_stack import Template
 
 APPLICATIONS = (
     ("--server", "S", "a server: id or name"),
@@ -33,15 +37,29 @@ class PlanMove(PlanLister):
             help="recreate: from the same base image, root disks start fresh; snapshot: with the root disks' contents (default: recreate)",
         )
         parser.add_argument("--with-snapshots", action="store_true", help="volumes' snapshots too, each with a volume of its own")
+        parser.add_argument(
+            "--as-stack",
+            type=Path,
+            metavar="FILE",
+            help="also write a Heat template that would create the servers and all that is theirs",
+        )
         survey_option(parser, "--old", "old")
         survey_option(parser, "--new", "new")
         return parser
 
     def plan(self, parsed_args: argparse.Namespace) -> Plan:
+        goal, old = goal_of(parsed_args), read_survey(parsed_args.old)
         with self.working("surveying") as report:
-            return app.plan_move(
-                self.place, goal_of(parsed_args), old=read_survey(parsed_args.old), new=read_survey(parsed_args.new), report=report
-            )
+            if parsed_args.as_stack:
+                old = old or app.survey(self.place, "old", project=goal.project or None, report=report)
+                self._write_template(app.as_stack(self.place, goal, old=old, report=report), parsed_args.as_stack)
+            return app.plan_move(self.place, goal, old=old, new=read_survey(parsed_args.new), report=report)
+
+    def _write_template(self, template: Template, file: Path) -> None:
+        files.write_text(yaml.safe_dump(template.document, sort_keys=False, width=140), file)
+        self.err.print(f"Written to {file}. To create it: openstack stack create -t {file} NAME", markup=False)
+        for sentence in template.left_out:
+            self.err.print(f"  {sentence}", markup=False)
 
 
 def goal_of(parsed_args: argparse.Namespace) -> MoveGoal:

@@ -147,7 +147,7 @@ class _Taking:
     def verify(self, action: Action, outcome: Outcome, attempt: Attempt) -> tuple[str, ...]:
         resource, passage, made = _resource(action), self._way.passage(action, attempt), _made(action, outcome)
         kind = _kind(resource.kind)
-        return kind.verify(passage, stack_member.as_made(resource, kind.read(passage.new, made)), made)
+        return kind.verify(passage, stack_member.expected(passage, resource, _member(action), kind.read(passage.new, made)), made)
 
 
 class _Adopting:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
 
 from decamp.clouds import Cloud
 from decamp.model.errors import Changed, Failed, Refused
+from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.resources import calls, stack_template, stacks
-from decamp.resources.attributes import changed, its_own, kept, lost, mapped_as, owner
+from decamp.resources.attributes import changed, its_own, kept, mapped_as, owner
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
 from decamp.resources.specs import differences, mapped, sealed, unchanged
@@ -35,11 +37,13 @@ ATTRIBUTES = (
     *changed("disable_rollback", how="true: a copy that fails stays until its reason is read; then the next attempt deletes it"),
     *changed("stack_owner", how="the acting user"),
     *its_own("id", "links", "creation_time", "updated_time", "capabilities", "parent", "stack_user_project_id"),
-    *lost("snapshots", why="they are of the old stack's own volumes and servers"),
 )
 
 STACK_SECONDS = 86_400
 """How long a stack may take, whose own timeout (an hour, if it names none) ends it long before."""
+
+AT_A_TIME = 4
+"""Stacks that are read at the same time, each in a few requests."""
 
 COMPLETE, FAILED, BUSY = "_COMPLETE", "_FAILED", "_IN_PROGRESS"
 GONE = "DELETE_COMPLETE"
@@ -63,10 +67,17 @@ def export(cloud: Cloud, project: str | None) -> Iterable[Resource]:
     """But for those within others."""
     if not cloud.has(stacks.SERVICE):
         return
-    for stack in stacks.listed(cloud, project or (None if cloud.admin else cloud.project_id)):
-        found = _got(cloud, f"{stacks.path_of(cloud, stack)}")
-        if found:
-            yield told(cloud, found)
+
+    def look(listed: Json) -> Resource | None:
+        try:
+            stack = _got(cloud, stacks.path_of(cloud, listed))
+            return told(cloud, stack) if stack else None
+        except Changed:
+            return None  # deleted while it was read
+
+    with ThreadPoolExecutor(AT_A_TIME, "stacks") as pool:
+        listed = stacks.listed(cloud, project or (None if cloud.admin else cloud.project_id))
+        yield from filter(None, pool.map(look, listed))
 
 
 def read(cloud: Cloud, id: str) -> Resource | None:
@@ -206,10 +217,12 @@ def _wanted(passage: Passage, resource: Resource) -> Definition:
     definition = definition_of(old, stack) if stack else None
     if definition is None or _digest(definition) != resource.spec["definition"]:
         raise Changed(f"{old.name}: stack {resource.name} has been updated, or is gone, since the plan was made")
-    names = {Naming(kind, value): _called(passage, new) for kind, value, new in resource.spec.get("wanted", ())}
+    known = [Ref(kind, value) for kind, value in resource.spec["namings"]]
+    names = {Naming(ref.kind, ref.id): passage.ids[ref] for ref in known if ref in passage.ids}
+    names |= {Naming(kind, value): _called(passage, new) for kind, value, new in resource.spec.get("wanted", ())}
     renamed = stack_template.renamed(definition, lambda naming: names.get(naming, naming.value))
     ids = {need.id: mapped(passage.ids, [need.kind, need.id]) for need in resource.needs if need in passage.ids}
-    return stack_template.with_ids(renamed, ids)
+    return msgspec.convert(stack_template.with_ids(msgspec.to_builtins(renamed), ids), Definition)
 
 
 def _called(passage: Passage, new: Any) -> str:

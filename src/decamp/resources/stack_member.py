@@ -13,6 +13,7 @@ from decamp.model.survey import Resource
 from decamp.resources import server, server_reading, stack, volume, volume_filling
 from decamp.resources.kind import Passage
 from decamp.resources.specs import mapped
+from decamp.resources.stack_template import with_ids
 
 LEFT_TO_HEAT: Mapping[str, tuple[str, ...]] = {
     "floating_ip": ("address",),
@@ -23,8 +24,8 @@ LEFT_TO_HEAT: Mapping[str, tuple[str, ...]] = {
 """Kind -> fields in which a member of the same template may differ: what that does not ask for, the services choose anew; Heat makes
 of user data something that names its own cloud."""
 
-_CHOSEN_NAME = re.compile(r".+-[a-z2-7]{12}")
-"""A name that Heat chose where the template has none (heat.common.short_id)."""
+_CHOSEN_NAME = re.compile(r".+-[a-z2-7]{12}(-port-\d+)?")
+"""A name that Heat chose where the template has none (heat.common.short_id), or that it gave to a port of such a server."""
 
 
 def found(passage: Passage, resource: Resource, member: Member) -> str:
@@ -52,8 +53,14 @@ def completed(passage: Passage, resource: Resource, member: Member, id: str, *, 
             pass
 
 
+def expected(passage: Passage, resource: Resource, member: Member, copy: Resource | None) -> Resource:
+    """What the copy has to be. A template may put its stack's id into names and metadata."""
+    own = with_ids(resource.spec, {member.stack: _stack(passage, member)})
+    return as_made(msgspec.structs.replace(resource, spec=own), copy)
+
+
 def as_made(resource: Resource, copy: Resource | None) -> Resource:
-    """What the copy has to be: as the old one, but for what the services choose."""
+    """As the old one, but for what the services choose."""
     if copy is None:
         return resource
     fields = list(LEFT_TO_HEAT.get(resource.kind, ()))

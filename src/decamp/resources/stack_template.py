@@ -82,7 +82,7 @@ CONSTRAINTS = {
 }
 """Custom constraint of a parameter -> the kind of what its value names."""
 
-_NAMED = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 class Naming(msgspec.Struct, frozen=True, order=True):
@@ -139,21 +139,17 @@ def renamed(definition: Definition, rename: Rename) -> Definition:
     return _Renaming(definition, rename).whole()
 
 
-def with_ids(definition: Definition, ids: Mapping[str, str]) -> Definition:
+def with_ids(value: Any, ids: Mapping[str, str]) -> Any:
     """With ids replaced wherever they stand, in scripts and lists too: a UUID means one thing only."""
-
-    def inside(value: Any) -> Any:
-        match value:
-            case str():
-                return _NAMED.sub(lambda found: ids.get(found[0], found[0]), value)
-            case list():
-                return [inside(one) for one in cast("list[Any]", value)]
-            case dict():
-                return {inside(key): inside(one) for key, one in cast(Json, value).items()}
-            case _:
-                return value
-
-    return Definition(template=inside(definition.template), files=inside(definition.files), environment=inside(definition.environment))
+    match value:
+        case str():
+            return _UUID.sub(lambda found: ids.get(found[0], found[0]), value)
+        case list():
+            return [with_ids(one, ids) for one in cast("list[Any]", value)]
+        case dict():
+            return {with_ids(key, ids): with_ids(one, ids) for key, one in cast(Json, value).items()}
+        case _:
+            return value
 
 
 class _Renaming:

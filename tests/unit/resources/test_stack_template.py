@@ -113,10 +113,10 @@ def test_a_template_that_holds_itself_ends():
 
 def test_ids_are_replaced_wherever_they_stand():
     text = f"attach {IMAGE} and {IMAGE}x"
-    definition = with_ids(defined({"web": server(user_data=text)}, files={"run.sh": text}, parameters={"a": [IMAGE]}), {IMAGE: "new"})
-    assert definition.template["resources"]["web"]["properties"]["user_data"] == "attach new and newx"
-    assert definition.files["run.sh"] == "attach new and newx"
-    assert definition.environment["parameters"]["a"] == ["new"]
+    assert with_ids({"files": {"run.sh": text}, IMAGE: [IMAGE, 1]}, {IMAGE: "new"}) == {
+        "files": {"run.sh": "attach new and newx"},
+        "new": ["new", 1],
+    }
 
 
 def test_what_is_hidden_is_named_and_never_called_anew():
