@@ -75,13 +75,9 @@ def plan_move(place: Place, goal: MoveGoal, *, old: Survey | None, new: Survey |
     return _proved(plan, {"old": old, "new": new})
 
 
-def as_stack(place: Place, goal: MoveGoal, *, old: Survey | None, report: Report) -> Template:
-    """What the goal names, as a template of Heat that would create it."""
-    old = old or survey(place, "old", project=goal.project or None, report=report)
-    goal = msgspec.structs.replace(goal, project=goal.project or old.project or "")
-    if not goal.project:
-        raise BadInput(f"{old.cloud}: these credentials see every project: say which with --project")
-    return template_of(old, place.settings.the_mapping, goal=goal)
+def as_stack(plan: Plan, old: Survey) -> Template:
+    """What a plan moves, as a template of Heat that would create it. `old`: what the plan was made from."""
+    return template_of(old, plan)
 
 
 def assess(

@@ -52,8 +52,10 @@ class PlanMove(PlanLister):
         with self.working("surveying") as report:
             if parsed_args.as_stack:
                 old = old or app.survey(self.place, "old", project=goal.project or None, report=report)
-                self._write_template(app.as_stack(self.place, goal, old=old, report=report), parsed_args.as_stack)
-            return app.plan_move(self.place, goal, old=old, new=read_survey(parsed_args.new), report=report)
+            plan = app.plan_move(self.place, goal, old=old, new=read_survey(parsed_args.new), report=report)
+        if parsed_args.as_stack and old:
+            self._write_template(app.as_stack(plan, old), parsed_args.as_stack)
+        return plan
 
     def _write_template(self, template: Template, file: Path) -> None:
         files.write_text(yaml.safe_dump(template.document, sort_keys=False, width=140), file)

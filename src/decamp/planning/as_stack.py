@@ -13,9 +13,8 @@ from typing import Any
 
 import msgspec
 
-from decamp.model import mapping as mapping_module
-from decamp.model.errors import BadInput
-from decamp.model.plan import MoveGoal
+from decamp.model.errors import BadInput, Bug
+from decamp.model.plan import MoveGoal, Plan, Verb
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource, Survey
 from decamp.planning import fields
@@ -45,17 +44,22 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     """What the template does not create, a sentence each."""
 
 
-def as_stack(old: Survey, mapping: mapping_module.Mapping, *, goal: MoveGoal) -> Template:
-    """Of the servers that the goal names, with all that belongs to them; nothing named: of all of the project's.
+def as_stack(old: Survey, plan: Plan) -> Template:
+    """Of the servers that the plan of a move was asked for, with all that belongs to them. What the plan found in the new cloud is the
+    default of its parameter; of other things it is their name.
 
     Raises BadInput for what planning a move does not know either, and where there is no server.
     """
+    goal = plan.goal
+    if not isinstance(goal, MoveGoal):
+        raise Bug("a template is written of what moves")
     project = find_project(old, goal.project)
     servers = find_servers(old, project, goal)
     if not servers:
         raise BadInput(f"{fields.label(project)} has no servers, so there is no application to write down.")
     own = closure(old.by_ref(), [one.ref for one in servers], lambda resource: _is_own(resource, project))
-    return _Writer(own.resources, project, mapping).written(goal)
+    there = {action.target: str(action.args["id"]) for action in plan.actions if action.verb is Verb.ADOPT}
+    return _Writer(own.resources, project, there).written(goal)
 
 
 def _is_own(resource: Resource, project: Resource) -> bool:
@@ -64,10 +68,10 @@ def _is_own(resource: Resource, project: Resource) -> bool:
 
 
 class _Writer:
-    def __init__(self, found: Mapping[Ref, Resource], project: Resource, mapping: mapping_module.Mapping) -> None:
+    def __init__(self, found: Mapping[Ref, Resource], project: Resource, there: Mapping[Ref, str]) -> None:
         self._found = found
         self._project = project
-        self._mapping = mapping
+        self._there = there
         self._parameters: dict[str, Json] = {}
         self._resources: dict[str, Json] = {}
         self._left_out: list[str] = []
@@ -120,9 +124,8 @@ class _Writer:
             return self._found[ref].name if ref in self._found else ref.id
         one = self._found.get(ref)
         name = _word(f"{ref.kind}_{one.name if one and one.name else ref.id}")
-        table: Mapping[str, str] = getattr(self._mapping, ref.kind, {})
         schema: Json = {"type": "string", "description": f"{ref.kind} {one.name if one else ref.id} of the old cloud"}
-        if default := table.get(ref.id) or (table.get(one.name, one.name) if one else None):
+        if default := self._there.get(ref) or (one.name if one else None):
             schema["default"] = default
         self._parameters[name] = schema | {"constraints": [{"custom_constraint": CONSTRAINTS[ref.kind]}]}
         return {"get_param": name}
@@ -318,7 +321,7 @@ _PROPERTIES: dict[str, Callable[[_Writer, Resource], Json]] = {
 
 
 def _said(resource: Resource, *names: str) -> Json:
-    return {name: fields.field(resource, name) for name in names}
+    return {name: value for name in names if (value := fields.field(resource, name)) is not None}
 
 
 SAYS_MUCH_EMPTY = ("gateway_ip", "security_groups")

@@ -7,15 +7,14 @@ from typing import Any
 import pytest
 
 from decamp.model.errors import BadInput
-from decamp.model.mapping import Mapping
-from decamp.model.plan import MoveGoal
 from decamp.planning.as_stack import Template, as_stack
 from decamp.resources.stack_template import Definition, namings
-from small_projects import MAPPED, P, group, old, port, resource, router, rule, server, subnet, volume
+from small_projects import group, move, old, port, resource, router, rule, server, subnet, volume
 
 
-def written(*resources: Any, mapping: Mapping = MAPPED, **goal: Any) -> Template:
-    return as_stack(old(*resources), mapping, goal=MoveGoal(project=P, **goal))
+def written(*resources: Any, **goal: Any) -> Template:
+    before = old(*resources)
+    return as_stack(before, move(before, **goal))
 
 
 def made(template: Template) -> dict[str, str]:
@@ -53,20 +52,15 @@ def test_what_belongs_to_an_application_is_made():
 
 
 def test_what_an_application_uses_of_its_cloud_is_asked_for_and_checked():
+    """What the plan found in the new cloud is the default."""
     parameters = written(*application()).document["parameters"]
     asked = {name: (one["default"], one["constraints"][0]["custom_constraint"]) for name, one in parameters.items()}
     assert asked == {
-        "flavor_small": ("small", "nova.flavor"),
+        "flavor_small": ("flavor-new", "nova.flavor"),
         "image_debian": ("debian", "glance.image"),
         "keypair_key": ("key", "nova.keypair"),
         "network_public": ("public", "neutron.network"),
     }
-
-
-def test_what_the_mapping_says_is_the_default():
-    template = written(*application(), mapping=Mapping(network={"public": "ext-net"}, flavor={"small": "m1.tiny"}))
-    parameters = template.document["parameters"]
-    assert (parameters["network_public"]["default"], parameters["flavor_small"]["default"]) == ("ext-net", "m1.tiny")
 
 
 def test_resources_name_each_other_and_nothing_of_the_old_cloud():
@@ -120,7 +114,8 @@ def test_servers_of_one_name_have_names_of_their_own():
 
 
 def test_only_the_servers_that_are_named_are_written():
-    assert "server_mail" not in made(written(*application(), server("mail"), servers=("db",)))
+    before = old(*application(), server("mail"))
+    assert "server_mail" not in made(as_stack(before, move(before, None, "db")))
 
 
 def test_what_a_template_does_not_make_is_told():
