@@ -5,6 +5,7 @@ hosts there are, and are looked at all the time: a host that a machine no longer
 undercloud there is one nova-compute, with the Ironic driver. Nothing else starts or stops a nova-compute.
 """
 
+import contextlib
 import os
 import sys
 import threading
@@ -25,6 +26,7 @@ import lab_machines  # noqa: E402
 import lab_nova  # noqa: E402
 import nova.conf  # noqa: E402
 import nova.context  # noqa: E402
+import nova.exception  # noqa: E402
 import os_brick  # noqa: E402
 import os_vif  # noqa: E402
 from nova import config, objects, service, utils  # noqa: E402
@@ -100,7 +102,8 @@ def follow_machines(computes):
         computes[host] = start_compute(host)
     if fresh:
         # what an installer does after it added hosts: `nova-manage cell_v2 discover_hosts --by-service`
-        host_mapping.discover_hosts(nova.context.get_admin_context(), by_service=True)
+        with contextlib.suppress(nova.exception.HostMappingExists):  # the scheduler looks for hosts too, and finds the rest
+            host_mapping.discover_hosts(nova.context.get_admin_context(), by_service=True)
 
 
 def serve_api():
