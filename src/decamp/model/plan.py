@@ -34,7 +34,8 @@ class Verb(enum.StrEnum):
     START_SERVER = "start_server"
     """Start the old server (undo). args: status, what it was before."""
     REMOVE = "remove"
-    """Delete an object that has not changed since. args: cloud (old in a confirm, new in an undo), id. `expects` is mandatory."""
+    """Delete an object that has not changed since. args: cloud (old in a confirm, new in an undo), id; and of a stack's server: stack and
+    stack_expects, since what that has become is not taken apart. `expects` is mandatory."""
 
     DISABLE_SERVICE = "disable_service"
     """Cordon: the host's compute service takes no more servers. args: reason, and servers, the ids of those that the plan knows there."""

@@ -16,7 +16,7 @@ from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.planning import fields
 from decamp.planning.drafts import Draft, ordered
-from decamp.planning.undo import MAKING, made_of, removal
+from decamp.planning.undo import MAKING, made_of, of_stack, removal
 
 WITH_THEIR_SERVER = ("volume", "volume_snapshot", "port", "trunk")
 """Kinds that serve one server alone, and go when it goes."""
@@ -130,6 +130,8 @@ def _removals(removed: Mapping[Ref, Resource], stacks: Mapping[Ref, Sequence[Ref
     members, which it takes along: of each of these it is proved that it is gone.
     """
     actions = {ref: _removal(ref, resource) for ref, resource in removed.items()}
+    for stack, members in stacks.items():
+        actions |= {ref: of_stack(actions[ref], actions[stack]) for ref in members if ref.kind == "server"}
     taken = {ref: stack for stack, members in stacks.items() for ref in members if ref.kind != "server"}
     of_kind = {
         kind: {action.id for ref, action in actions.items() if ref.kind == kind and ref not in taken}

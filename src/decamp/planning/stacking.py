@@ -85,6 +85,8 @@ def _put(look: _Look, asked: Asked, stacking: Stacking) -> None:
     stacking.members.update(look.members)
     stacking.refusals[stack.ref] = tuple(look.refusals)
     asked.resources[stack.ref] = msgspec.structs.replace(stack, needs=tuple(sorted(needs)), spec=spec)
+    if stack.spec["hidden"]:
+        asked.changes.setdefault(stack.ref, {})["hidden_parameters"] = (", ".join(stack.spec["hidden"]), "asked for when it is applied")
     for ref in look.left_to_heat:
         del asked.resources[ref]
     for ref in look.members:

@@ -86,11 +86,17 @@ def _undo_move(plan: Plan, own: Mapping[str, Entry], others: Sequence[Entry]) ->
         else:
             removals[action.id] = removal(entry.ref, "new", entry.new_id, str(entry.fingerprint), f"run {entry.run} made it")
     _keep_whole(plan, own, removals, refusals)
-    taken = {action.id: f"{Verb.CREATE}/stack/{action.args['member']['stack']}" for action in plan.actions if taken_along(action)}
+    makers = {one.id: f"{Verb.CREATE}/stack/{one.args['member']['stack']}" for one in plan.actions if one.verb is Verb.TAKE_MEMBER}
     drafts: dict[str, Draft] = {}
     for made, action in removals.items():
-        later = {removals[other].id for other in removals if made in before[other] and taken.get(other) != made}
-        drafts[action.id] = (action, later | ({removals[taken[made]].id} if taken.get(made) in removals else set()))
+        maker = makers.get(made)
+        along = {one for one, by in makers.items() if by == made and one in removals and _goes_after(removals[one])}
+        waits = {removals[later].id for later in removals if made in before[later] and later not in along}
+        if maker in removals and _goes_after(action):
+            waits.add(removals[maker].id)
+        elif maker in removals:
+            action = of_stack(action, removals[maker])
+        drafts[action.id] = (action, waits)
     kept = {refusal.ref for refusal in refusals} | {entry.ref for entry in others if _is_copy(entry)}
     for action in plan.actions:
         if action.id in own and action.target not in kept:
@@ -111,9 +117,9 @@ def _keep_whole(plan: Plan, own: Mapping[str, Entry], removals: dict[str, Action
             refusals.append(Refusal(ref=refs[made], reason=Reason.CONFLICT, text=text))
 
 
-def taken_along(action: Action) -> bool:
-    """Whether this is a copy that its stack made and deletes: all but servers, which go before it."""
-    return action.verb is Verb.TAKE_MEMBER and action.target.kind != "server"
+def _goes_after(member: Action) -> bool:
+    """Whether this removal proves that its stack took it along: of all members but servers, which go before."""
+    return member.target.kind != "server"
 
 
 def _is_copy(entry: Entry) -> bool:
@@ -147,6 +153,11 @@ def removal(ref: Ref, cloud: str, id: str, expects: str, why: str) -> Action:
         expects=expects,
         why=why,
     )
+
+
+def of_stack(action: Action, stack: Action) -> Action:
+    """The removal of a server that a stack made, which is to be as the stack's own removal expects it."""
+    return msgspec.structs.replace(action, args={**action.args, "stack": stack.args["id"], "stack_expects": stack.expects})
 
 
 def _put_back(action: Action, entry: Entry, drafts: dict[str, Draft]) -> None:

@@ -27,6 +27,7 @@ from decamp.resources import (
     security_group,
     security_group_rule,
     server_verbs,
+    stack,
     stack_member,
     user,
     volume_type,
@@ -208,6 +209,10 @@ class _Removing:
         old = kind.read(cloud, doomed) if cloud is self._old else None
         if old and old.spec.get("power") == "running":
             raise Changed(f"{cloud.name}: {old.kind} {old.name or doomed} runs again, so somebody uses it: it is not deleted")
+        if "stack" in action.args:
+            there = stack.read(cloud, _argument(action, "stack"))
+            if there and there.fingerprint != _argument(action, "stack_expects"):
+                raise Changed(f"{cloud.name}: stack {there.name} has changed since, so its server {doomed} is not deleted")
         kind.remove(cloud, doomed, action.expects)
         return self._outcome(action, cloud)
 

@@ -80,6 +80,11 @@ def test_what_a_stack_uses_and_does_not_make_is_there_before_it():
     ]
 
 
+def test_hidden_parameters_are_told_by_name():
+    plan = proved(shop(hidden=["password"]))
+    assert action(plan, "create/stack/shop").changes["hidden_parameters"] == ("password", "asked for when it is applied")
+
+
 def test_a_zone_is_called_as_the_mapping_says():
     before = shop(names=[*NAMED, ("zone", "nova")])
     plan = move(before, mapping=msgspec.structs.replace(MAPPED, zone={"nova": "az-1"}))
@@ -231,6 +236,9 @@ def test_an_undo_removes_the_servers_then_the_stack_and_proves_that_the_rest_is_
     assert replay(undo, {}) == ()
     assert undo.refusals == ()
     assert comes_after(undo, "remove/server/web", "unlock_server/server/web")
+    stack = action(undo, "remove/stack/shop")
+    assert action(undo, "remove/server/web").args["stack_expects"] == stack.expects
+    assert action(undo, "remove/server/web").args["stack"] == stack.args["id"] == "shop-copy"
     assert comes_after(undo, "remove/stack/shop", "remove/server/web")
     assert comes_after(undo, "remove/stack/shop", "remove/port/beside")
     assert all(comes_after(undo, f"remove/{one}", "remove/stack/shop") for one in ("volume/data", "port/nic", "network/inner"))
@@ -255,6 +263,7 @@ def test_a_confirm_deletes_the_servers_then_the_stack_and_proves_that_the_rest_i
     confirm = plan_confirm(plan, did(plan), "run-1")
     assert replay(confirm, {}) == ()
     assert confirm.refusals == ()
+    assert action(confirm, "remove/server/web").args["stack_expects"] == action(plan, "create/stack/shop").expects
     members = ("network/inner", "subnet/inner-sub", "port/nic", "volume/data")
     assert set(ids(confirm)) == {f"remove/{one}" for one in ("server/web", "stack/shop", *members)}
     assert comes_after(confirm, "remove/stack/shop", "remove/server/web")
