@@ -240,7 +240,7 @@ CASES: Mapping[str, Case] = {**SMALL_CASES} | {
         Case(kind="volume_type", make=_make_volume_type, spoil=_spoil_volume_type, told="extra_specs", modes=("operator",), writes=2),
         Case(kind="volume", make=_make_volume, spoil=_spoil_volume, told="hw_scsi_model", writes=8),
         Case(kind="volume_snapshot", make=_make_snapshot, spoil=_spoil_snapshot, told="description", modes=("tenant",), writes=3),
-        Case(kind="stack", make=_make_stack, spoil=_spoil_stack, told="tags"),
+        Case(kind="stack", make=_make_stack, spoil=_spoil_stack, told="tags", modes=("tenant",)),
         Case(kind="server", make=_make_server, spoil=_spoil_server, told="metadata", writes=2),
     )
 }
