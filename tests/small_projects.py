@@ -139,6 +139,7 @@ def server(
 TYPES = {
     "network": "OS::Neutron::Net",
     "port": "OS::Neutron::Port",
+    "security_group": "OS::Neutron::SecurityGroup",
     "server": "OS::Nova::Server",
     "subnet": "OS::Neutron::Subnet",
     "volume": "OS::Cinder::Volume",

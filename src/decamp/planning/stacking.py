@@ -7,7 +7,8 @@ order of a plan like everything else, and a stack is refused where one of its me
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -73,8 +74,12 @@ def stacked(asked: Asked, stacks: Iterable[Resource], mapping: mapping_module.Ma
     for stack in [one for ref, one in asked.resources.items() if ref.kind == STACK]:
         if stack not in moving:
             del asked.resources[stack.ref]
+    called: defaultdict[tuple[str, str], list[Resource]] = defaultdict(list)
+    for one in asked.resources.values():
+        for word in {one.id, one.name}:
+            called[one.kind, word].append(one)
     for stack in moving:
-        _put(_Look(asked, stack, mapping), asked, stacking)
+        _put(_Look(asked, stack, called, mapping), asked, stacking)
     return stacking
 
 
@@ -103,13 +108,20 @@ def _put(look: _Look, asked: Asked, stacking: Stacking) -> None:
 class _Look:
     """One stack: its members among the survey's resources, what they use besides, and what is wrong with that."""
 
-    def __init__(self, asked: Asked, stack: Resource, mapping: mapping_module.Mapping) -> None:
+    def __init__(
+        self,
+        asked: Asked,
+        stack: Resource,
+        called: Mapping[tuple[str, str], Sequence[Resource]],
+        mapping: mapping_module.Mapping,
+    ) -> None:
         self.stack = stack
         self.refusals: list[Refusal] = []
         self.members: dict[Ref, Member] = {}
         self.left_to_heat: list[Ref] = []
         self._beside: set[Ref] = set()
         self._resources = asked.resources
+        self._called = called
         self._mapping = mapping
         self._check_state()
         self._find_members()
@@ -168,8 +180,9 @@ class _Look:
     def _find_named(self) -> Iterator[tuple[tuple[str, str], Ref]]:
         """What is named and not there by that name is left to the new Heat to find, but for ids, which are the old cloud's."""
         for kind, value in self._namings():
-            found = [one.ref for one in self._resources.values() if one.kind == kind and value in (one.id, one.name)]
-            exact = [ref for ref in found if ref.id == value] or found
+            found = self._called.get((kind, value), ())
+            own = [one for one in found if one.project == self.stack.project] or found
+            exact = [one.ref for one in found if one.id == value] or [one.ref for one in own]
             if len(exact) == 1 and exact[0] not in self.members:
                 if kind in NOT_NAMED_ANEW:
                     self._refuse(Reason.UNSUPPORTED, f"names {kind} {value}, whose copy is another thing: take it out of its template.")

@@ -102,7 +102,7 @@ def told(cloud: Cloud, stack: Json) -> Resource:
         "hidden": list(stack_template.hidden(definition)),
         "members": members,
     }
-    info: dict[str, Any] = {"status": stack["stack_status"], "reason": stack.get("stack_status_reason")}
+    info: dict[str, Any] = {"status": stack["stack_status"]}
     if against := _unsupported(definition, members):
         info["unsupported"] = against
     project = stack["parameters"].get("OS::project_id") or stack.get("project") or cloud.project_id

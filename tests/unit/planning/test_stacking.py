@@ -20,6 +20,7 @@ from small_projects import (
     comes_after,
     did,
     external,
+    group,
     ids,
     move,
     network,
@@ -78,6 +79,14 @@ def test_what_a_stack_uses_and_does_not_make_is_there_before_it():
         ["image", "debian", ["image", "debian"]],
         ["keypair", "key", ["keypair", "key"]],
     ]
+
+
+def test_what_is_named_is_the_project_s_own_before_another_s():
+    before = shop(
+        network("theirs", project="beta", name="inner-too"), network("ours", name="inner-too"), names=[*NAMED, ("network", "inner-too")]
+    )
+    wanted = action(move(before, stacks=("shop",)), "create/stack/shop").args["resource"]["spec"]["wanted"]
+    assert ["network", "inner-too", ["network", "ours"]] in wanted
 
 
 def test_hidden_parameters_are_told_by_name():
@@ -179,6 +188,15 @@ def test_a_member_that_cannot_be_carried_holds_its_stack_back():
     plan = move(old(*made, stack("shop", *made, names=NAMED)), stacks=("shop",))
     assert {("server", "web", "state"), ("stack", "shop", "needs_refused")} <= refusals(plan)
     assert plan.actions == ()
+
+
+def test_two_stacks_that_need_each_other_are_refused():
+    first = [group("a"), port("p-a", groups=["b"]), server("one", ["p-a"])]
+    second = [group("b"), port("p-b", groups=["a"], address="10.0.0.6"), server("two", ["p-b"])]
+    stacks = [stack("first", *first, names=[*NAMED, ("network", "net")]), stack("second", *second, names=[*NAMED, ("network", "net")])]
+    plan = move(old(*first, *second, *stacks))
+    assert ("stack", "second", "unsupported") in refusals(plan)
+    assert not [one for one in ids(plan) if "stack" in one or "take_member" in one]
 
 
 def test_a_member_that_is_gone_is_told():
