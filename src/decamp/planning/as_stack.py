@@ -185,7 +185,7 @@ def _subnet(writer: _Writer, one: Resource) -> Json:
 
 
 def _router(writer: _Writer, one: Resource) -> Json:
-    gateway = fields.field(one, "gateway") or {}
+    gateway: Json = fields.field(one, "gateway") or {}
     if fields.field(one, "routes"):
         writer.leave_out(f"{fields.label(one)} has routes, which the template does not set.")
     outside = {"network": writer.use(fields.as_ref(gateway.get("network"))), "enable_snat": gateway.get("enable_snat")} if gateway else None
