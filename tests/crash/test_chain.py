@@ -43,4 +43,4 @@ def test_a_vacate_that_dies_at_every_stage_of_its_runs_ends_as_if_it_had_not(tmp
         "h2": HostOutcome.FREED,
         "h3": HostOutcome.STAYS,
     }
-    assert [one.outcome for one in server_accounts(chain)] == [ServerOutcome.MOVED, ServerOutcome.MOVED, ServerOutcome.STAYS]
+    assert [one.outcome for one in server_accounts(chain)] == [ServerOutcome.MOVED, ServerOutcome.MOVED, ServerOutcome.HARMED]

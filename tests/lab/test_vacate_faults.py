@@ -135,7 +135,7 @@ def test_a_vacate_in_a_cloud_that_goes_wrong_ends_with_what_can_be_reached_and_l
     assert set(broken) == {
         one.server_id for one in estate.compute.migrations() if one.dest_compute == faults.breaking and one.status == "error"
     }
-    assert all(accounts[one]["Outcome"] == "stays" and "ERROR" in accounts[one]["Said"] for one in broken), [
+    assert all(accounts[one]["Outcome"] == "harmed" and "ERROR" in accounts[one]["Said"] for one in broken), [
         accounts[one] for one in broken
     ]
     assert accounts[faults.deleted]["Outcome"] == "gone"

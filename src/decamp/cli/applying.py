@@ -64,7 +64,7 @@ class RunTable(Lister):
             )
 
     def _print_accounts(self, chain: Chain) -> None:
-        """Every host and every server that the first plan was about, in sum; those that stay by name, with the reason."""
+        """Every host and every server that the first plan was about, in sum; those that stay or came to harm by name, with the reason."""
         if not chain.hosts:
             return
         hosts, servers = accounts.host_accounts(chain), accounts.server_accounts(chain)
@@ -80,8 +80,9 @@ class RunTable(Lister):
                 disabled = " (its compute service is disabled still)" if one.outcome is HostOutcome.STAYS_DISABLED else ""
                 self.out.print(f"  host {one.host}{disabled}: {one.text}", markup=False)
         for one in servers:
-            if one.outcome is ServerOutcome.STAYS:
-                self.out.print(f"  server {one.server} on {one.host}: {one.text}", markup=False)
+            if one.outcome in {ServerOutcome.STAYS, ServerOutcome.HARMED}:
+                where = f" on {one.host}" if one.host else ""
+                self.out.print(f"  server {one.server}{where}: {one.text}", markup=False)
 
 
 class Applier(RunTable):

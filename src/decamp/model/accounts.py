@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from decamp.model.chain import Chain, Figures, HostAccount, HostOutcome, InFlight, Link, ServerAccount, ServerOutcome
-from decamp.model.errors import Refused
+from decamp.model.errors import Failed, Refused
 from decamp.model.plan import Action, Plan, Refusal, Verb
 from decamp.model.refs import Ref
 from decamp.model.run import ActionState, RunState
+from decamp.model.setbacks import HARMFUL
 
 MIGRATIONS = frozenset({Verb.LIVE_MIGRATE, Verb.COLD_MIGRATE, Verb.SHELVE})
 OF_LATE_SECONDS = 60.0
@@ -39,7 +40,9 @@ def unmoved(chain: Chain, servers: Iterable[str]) -> tuple[str, ...]:
 
 
 def exit_code(chain: Chain) -> int:
-    """0 done; 3 where the hosts that stay are refused; else as the last run's."""
+    """0 done; 1 where a server came to harm; 3 where the hosts that stay are refused; else as the last run's."""
+    if _harmed(chain):
+        return Failed.exit_code
     if chain.state is RunState.DONE:
         return 0
     refused = {one.ref for one in _last_refusals(chain)}
@@ -76,7 +79,7 @@ def server_accounts(chain: Chain) -> tuple[ServerAccount, ...]:
         one.ref.id: one.reason.value for one in (*(one for link in chain.links for one in link.plan.refusals), *_last_refusals(chain))
     }
     found = chain.conclusion.where if chain.conclusion else {}
-    freed = chain.freed
+    harmed, freed = _harmed(chain), chain.freed
 
     def account(server: str) -> ServerAccount:
         if server in moves:
@@ -84,6 +87,8 @@ def server_accounts(chain: Chain) -> tuple[ServerAccount, ...]:
             return ServerAccount(server=server, outcome=outcome, host=host, text=text)
         host = came_from[server]
         now = found.get(server, None if host in freed else host)
+        if server in harmed:
+            return ServerAccount(server=server, outcome=ServerOutcome.HARMED, host=now, text=why.get(Ref("server", server), ""))
         if now is None:
             return ServerAccount(server=server, outcome=ServerOutcome.GONE, text="it left by itself")
         if now != host:
@@ -184,6 +189,18 @@ def _moves(chain: Chain) -> dict[str, tuple[ServerOutcome, str | None, str]]:
             else:
                 moves[one.target.id] = (ServerOutcome.MOVED, targets[one.id], one.said)
     return moves
+
+
+def _harmed(chain: Chain) -> frozenset[str]:
+    """Servers of which the last migration did that."""
+    harmed: set[str] = set()
+    for link in chain.links:
+        for one in link.report.actions:
+            if one.verb in MIGRATIONS and one.state is ActionState.DONE:
+                harmed.discard(one.target.id)
+            elif one.setback and one.setback.failure in HARMFUL:
+                harmed |= set(one.setback.servers)
+    return frozenset(harmed)
 
 
 def _came_from(chain: Chain) -> dict[str, str]:

@@ -107,6 +107,8 @@ class ServerOutcome(enum.StrEnum):
     """It left by itself: deleted or shelved by somebody else, or nobody looked where it is now."""
     STAYS = "stays"
     """It is still where it was; the text says why."""
+    HARMED = "harmed"
+    """Its migration failed and left it in ERROR, in the middle, or on both hosts: somebody has to look at it."""
     UNDER_WAY = "under_way"
     """It is to be moved still."""
 

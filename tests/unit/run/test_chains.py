@@ -19,6 +19,7 @@ from decamp.model.plan import Plan, VacateGoal, Verb
 from decamp.model.policy import Policy
 from decamp.model.refs import Ref
 from decamp.model.run import ActionState, Conclusion, Later, RunState
+from decamp.model.setbacks import Failure, Setback
 from decamp.planning.follow_up import plan_release
 from decamp.run.engine import Engine
 from decamp.run.runs import open_runs
@@ -109,6 +110,15 @@ def test_when_nothing_more_can_be_freed_the_hosts_that_stay_are_given_back_and_t
     (stays, moved) = accounts.server_accounts(chain)
     assert (stays.outcome, stays.host, stays.text) == (ServerOutcome.STAYS, "h1", "no valid host")
     assert moved.outcome is ServerOutcome.MOVED
+
+
+def test_a_server_that_came_to_harm_is_told_apart_and_no_run_of_it_ends_well(desk: Desk) -> None:
+    harm = Setback(failure=Failure.SERVER_ERROR, servers=("s-h1",), host="keep")
+    desk.clerk.when["perform migrate/h1"] = failing(Failed("in ERROR on keep", setback=harm), times=9)
+    chain = apply(desk, emptying("h1", "h2"))
+    (harmed, moved) = accounts.server_accounts(chain)
+    assert (harmed.outcome, harmed.text, moved.outcome) == (ServerOutcome.HARMED, "in ERROR on keep", ServerOutcome.MOVED)
+    assert accounts.exit_code(chain) == 1
 
 
 def test_a_run_is_drained_after_a_wave_of_hosts_and_the_rest_follows(desk: Desk) -> None:
