@@ -23,6 +23,7 @@ from decamp.model.policy import Policy
 from decamp.model.rates import bytes_per_second
 from decamp.model.run import ActionReport, ActionState, RunState, RunSummary
 from decamp.model.survey import Resource, Survey
+from decamp.model.timing import ALWAYS, Schedule
 from decamp.planning.as_stack import Template
 from decamp.planning.as_stack import as_stack as template_of
 from decamp.planning.assess import Assessment
@@ -197,11 +198,12 @@ def apply(
     begun: Callable[[str], None],
     on_event: OnEvent,
     on_look: OnLook,
+    schedule: Schedule = ALWAYS,
 ) -> Chain:
     """Apply the plan, durably, and what follows it; `begun` is told the run's id. Returns when all is over.
 
     `concurrency` is in actions, by default as policy says, for a vacate as many as its locks allow; `rate` in bytes a second, for the
-    migrations of all runs in total.
+    migrations of all runs in total; `schedule` says when actions may begin.
 
     Raises Refused for a plan with refusals unless they are allowed, where a value that Heat hides is not known, where the preflight finds
     what blocks it, or where a run of it goes on; Changed where it was applied already.
@@ -217,20 +219,23 @@ def apply(
     policy = place.settings.the_policy
     rate = rate or (bytes_per_second(policy.migration_rate) if policy.migration_rate else None)
     with place.engine(_follow(place)) as engine:
-        run = engine.begin(plan, concurrency=concurrency, bytes_per_second=rate)
+        run = engine.begin(plan, concurrency=concurrency, bytes_per_second=rate, schedule=schedule)
         begun(run)
         engine.wait(run, on_event, on_look)
         return engine.runs.chain(run)
 
 
-def resume(place: Place, run: str, *, on_event: OnEvent, on_look: OnLook) -> Chain:
-    """Go on with a run that was interrupted, failed or cancelled, and with what follows it. Returns when all is over."""
+def resume(place: Place, run: str, *, now: bool = False, on_event: OnEvent, on_look: OnLook) -> Chain:
+    """Go on with a run that was interrupted, failed or cancelled, and with what follows it. Returns when all is over.
+
+    `now`: its schedule is forgotten.
+    """
     with place.runs() as runs:
         run = runs.resolve(run)
         done = frozenset(action.id for action in runs.report(run).actions if action.state is ActionState.DONE)
         _require_hidden(place, runs.plan(run), done)
     with place.engine(_follow(place)) as engine:
-        run = engine.resume(run)
+        run = engine.resume(run, now=now)
         engine.wait(run, on_event, on_look)
         return engine.runs.chain(run)
 

@@ -7,6 +7,7 @@ import argparse
 from decamp import files
 from decamp.cli.applying import Applier
 from decamp.cli.base import at_least_one, plan_argument, rate
+from decamp.cli.times import schedule_of, schedule_options
 from decamp.model.chain import Chain
 
 
@@ -25,11 +26,19 @@ class Apply(Applier):
         parser.add_argument(
             "--rate", type=rate, metavar="RATE", help="what migrations may take in total, such as 2GB/s (default: policy.migration_rate)"
         )
+        schedule_options(parser)
         parser.add_argument("--allow-refusals", action="store_true", help="apply the rest of a plan that refuses something")
         return parser
 
     def reported(self, parsed_args: argparse.Namespace) -> Chain:
         plan = files.read_plan(parsed_args.plan)
+        schedule = schedule_of(parsed_args)
         if not plan.refusals or parsed_args.allow_refusals:
-            self.ask_about(plan, parsed_args)
-        return self.apply(plan, allow_refusals=parsed_args.allow_refusals, concurrency=parsed_args.concurrency, rate=parsed_args.rate)
+            self.ask_about(plan, parsed_args, schedule)
+        return self.apply(
+            plan,
+            allow_refusals=parsed_args.allow_refusals,
+            concurrency=parsed_args.concurrency,
+            rate=parsed_args.rate,
+            schedule=schedule,
+        )

@@ -14,17 +14,19 @@ from decamp.cli.base import Lister
 from decamp.cli.following import Following
 from decamp.cli.hidden import ask_hidden
 from decamp.cli.planning import forecast, sentence
+from decamp.cli.times import told as told_of
 from decamp.cli.words import amount_of_bytes, duration, plural, seconds_between
 from decamp.model import accounts
 from decamp.model.chain import Chain, HostOutcome, ServerOutcome
 from decamp.model.plan import Plan, Verb
 from decamp.model.run import ActionReport, ActionState, RunState
+from decamp.model.timing import ALWAYS, Schedule
 
 COLUMNS = ("Action", "Target", "State", "Took", "Bytes", "Said", "Run")
 NEXT = {
     RunState.FAILED: "Look at what failed, then: decamp resume {run}   or: decamp undo {run}",
     RunState.CANCELLED: "To go on: decamp resume {run}   To take it back: decamp undo {run}",
-    RunState.INTERRUPTED: "Nobody works on it. To go on: decamp resume {run}",
+    RunState.INTERRUPTED: "Nobody works on it. To go on: decamp resume {run}   (a `decamp worker` does so by itself)",
     RunState.RUNNING: "To follow it: decamp status {run} --watch   To stop it: decamp cancel {run}",
 }
 
@@ -54,6 +56,8 @@ class RunTable(Lister):
         took = duration(seconds_between(chain.links[0].report.began_at, last.ended_at))
         self.out.print(f"\n[bold]Run {chain.id}[/]: {chain.state}.{told} {took}{moved}.")
         self._print_accounts(chain)
+        if last.waits_until:
+            self.out.print(f"It waits until {last.waits_until}.", markup=False)
         if chain.state in NEXT:
             self.out.print(NEXT[chain.state].format(run=chain.id), markup=False)
         elif last.goal["verb"] == "move":
@@ -99,17 +103,27 @@ class Applier(RunTable):
             return True
         return not chain.hosts and action.state is not ActionState.DONE
 
-    def ask_about(self, plan: Plan, parsed_args: argparse.Namespace) -> None:
+    def ask_about(self, plan: Plan, parsed_args: argparse.Namespace, schedule: Schedule = ALWAYS) -> None:
         """Show what the plan comes to, and ask whether to apply it."""
         self.err.print(f"[bold]Plan {plan.id}[/]: {sentence(plan)}.")
         for line in forecast(plan):
+            self.err.print(line, markup=False)
+        for line in told_of(schedule):
             self.err.print(line, markup=False)
         removals = sum(1 for action in plan.actions if action.verb in {Verb.REMOVE, Verb.DELETE_SERVICE})
         if removals:
             self.err.print(f"[red]{plural(removals, 'thing')} will be deleted.[/]")
         self.ask("Apply it?", yes=parsed_args.yes)
 
-    def apply(self, plan: Plan, *, allow_refusals: bool, concurrency: int | None = None, rate: int | None = None) -> Chain:
+    def apply(
+        self,
+        plan: Plan,
+        *,
+        allow_refusals: bool,
+        concurrency: int | None = None,
+        rate: int | None = None,
+        schedule: Schedule = ALWAYS,
+    ) -> Chain:
         ask_hidden(self.place, plan)
         with self.following() as follow:
             chain = app.apply(
@@ -117,6 +131,7 @@ class Applier(RunTable):
                 plan,
                 concurrency=concurrency,
                 rate=rate,
+                schedule=schedule,
                 allow_refusals=allow_refusals,
                 begun=lambda run: self.err.print(f"Run [bold]{run}[/] (Ctrl-C is safe: `decamp resume {run}` goes on)"),
                 on_event=follow.on_event,

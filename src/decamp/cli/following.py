@@ -95,6 +95,8 @@ def sentence(chain: Chain, told: Figures) -> str:
         parts.append(f"wave {told.wave}")
     if told.doing:
         parts.append(told.doing)
+    if chain.last.waits_until:
+        parts.append(f"waits until {chain.last.waits_until}")
     if told.seconds_left:
         parts.append(f"about {duration(told.seconds_left)} left")
     return ", ".join(parts)

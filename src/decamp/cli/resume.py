@@ -19,6 +19,7 @@ class Resume(Applier):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         run_argument(parser)
+        parser.add_argument("--now", action="store_true", help="forget its times (--at, --between) and priority")
         return parser
 
     def reported(self, parsed_args: argparse.Namespace) -> Chain:
@@ -26,6 +27,6 @@ class Resume(Applier):
         done = frozenset(action.id for action in last.report.actions if action.state is ActionState.DONE)
         ask_hidden(self.place, last.plan, done)
         with self.following(done) as follow:
-            chain = app.resume(self.place, parsed_args.run, on_event=follow.on_event, on_look=follow.on_look)
+            chain = app.resume(self.place, parsed_args.run, now=parsed_args.now, on_event=follow.on_event, on_look=follow.on_look)
         self.exit_code = accounts.exit_code(chain)
         return chain

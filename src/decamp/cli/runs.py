@@ -10,7 +10,7 @@ from decamp.cli.base import Lister
 from decamp.cli.words import duration, seconds_between
 from decamp.model.run import ActionState, RunSummary
 
-COLUMNS = ("Run", "Goal", "State", "Began", "Took", "Actions", "Then")
+COLUMNS = ("Run", "Goal", "State", "Began", "Took", "Actions", "Waits until", "Then")
 
 
 class Runs(Lister):
@@ -35,4 +35,4 @@ def _row(runs: list[RunSummary]) -> tuple[Any, ...]:
     then += [f"undone by {first.undone_by}"] if first.undone_by else []
     then += [f"confirmed by {first.confirmed_by}"] if first.confirmed_by else []
     took = duration(seconds_between(first.began_at, last.ended_at))
-    return first.id, first.goal["verb"], last.whole.value, first.began_at, took, counts, "; ".join(then)
+    return first.id, first.goal["verb"], last.whole.value, first.began_at, took, counts, last.waits_until, "; ".join(then)

@@ -11,6 +11,7 @@ from decamp.model.errors import BadInput, Changed, Error, Failed, Refused, Unrea
 from decamp.model.plan import Refusal, Verb
 from decamp.model.refs import Ref
 from decamp.model.setbacks import Setback
+from decamp.model.timing import ALWAYS, Schedule
 
 
 class ActionState(enum.StrEnum):
@@ -115,6 +116,9 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     """The first of the runs that follow each other, of which this is one."""
     whole: RunState
     """State of the chain, as far as this run is its last."""
+    waits_until: str | None = None
+    """Nothing of it begins before."""
+    priority: int = 0
 
 
 class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,6 +168,9 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     """What is done after its end, before its follow-up begins."""
     bytes_per_second: int | None = None
     """What its migrations may take together with those of all runs; null: as much as they can."""
+    schedule: Schedule = ALWAYS
+    waits_until: str | None = None
+    """Nothing of it begins before, but what ends the outage of a server; null: it is open, over, or somebody has cancelled it."""
     actions: tuple[ActionReport, ...] = ()
 
     def count(self, state: ActionState) -> int:

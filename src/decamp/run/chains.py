@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from decamp.model.chain import FollowUp
 from decamp.model.errors import Refused
 from decamp.model.run import ActionState, Conclusion, RunState
+from decamp.model.timing import Schedule
 from decamp.run import journal, schema, workers
 from decamp.run.database import Database, timestamp
 
@@ -27,6 +28,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     concluded: bool
     cancel_asked: bool
     drained: bool
+    schedule: Schedule
     followed_by: str | None
 
 
@@ -41,6 +43,7 @@ def standing(database: Database, run: str) -> Standing:
             concluded=row.concluded_at is not None,
             cancel_asked=row.cancel_asked_at is not None,
             drained=row.drained_at is not None,
+            schedule=journal.schedule_of(row),
             followed_by=_followed_by(connection, run),
         )
 
@@ -81,10 +84,11 @@ def last(database: Database, run: str) -> str:
         return in_order(connection, run)[-1]
 
 
-def resume(database: Database, run: str, worker: workers.Worker) -> int:
+def resume(database: Database, run: str, worker: workers.Worker, *, now: bool = False) -> int:
     """Begin another round of the last run of a chain, on which `worker` works: of its walk, or of what follows it. The new round's number.
 
     What failed stays as it is: what follows plans it anew. Of a chain that was concluded, what failed so far does not count any more.
+    `now`: without its schedule.
     Raises Refused if it is running, or done.
     """
     with database.writing() as connection:
@@ -93,6 +97,7 @@ def resume(database: Database, run: str, worker: workers.Worker) -> int:
             raise Refused(f"run {row.chain} is done: there is nothing to resume")
         journal.refuse_if_live(connection, run)
         values: dict[str, Any] = {"round": row.round + 1, "cancel_asked_at": None, "said": None}
+        values |= {"schedule": None} if now else {}
         if row.concluded_at:
             values |= {"concluded_at": None, "whole": None, "conclusion": None, "reopened_at": timestamp()}
         connection.execute(sa.update(_RUNS).where(_RUNS.c.id == run).values(**values))
@@ -118,7 +123,8 @@ def say(database: Database, run: str, round: int, text: str) -> None:
 def take_up(database: Database, run: str, round: int, follow_up: FollowUp, *, cancelled: bool) -> str | None:
     """Store the run that follows; its id. There is one at most: where it is there already, that one's.
 
-    None: another round has begun, or somebody has asked to cancel (was that known already, say `cancelled`).
+    None: another round has begun, or somebody has asked to cancel (was that known already, say `cancelled`). What leaves the cloud clean
+    waits for no time.
     """
     try:
         with database.writing() as connection:
@@ -139,6 +145,7 @@ def take_up(database: Database, run: str, round: int, follow_up: FollowUp, *, ca
                 follows=run,
                 concurrency=row.concurrency,
                 bytes_per_second=row.bytes_per_second,
+                schedule=None if follow_up.conclusion else row.schedule,
             )
     except IntegrityError:
         return standing(database, run).followed_by

@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from dbos import DBOS, SetWorkflowID
@@ -17,6 +18,7 @@ from decamp.model.errors import BadInput, Bug, Error, Failed
 from decamp.model.plan import Action, Plan, VacateGoal, Verb
 from decamp.model.policy import Policy
 from decamp.model.run import ActionReport, ActionState, RunReport, RunState
+from decamp.model.timing import ALWAYS, Schedule
 from decamp.run import chains, journal, workers
 from decamp.run.attention import Attention
 from decamp.run.database import open_database
@@ -28,7 +30,7 @@ from decamp.run.performing import Job, Office, perform_action
 from decamp.run.presence import Presence
 from decamp.run.runs import Runs
 from decamp.run.succession import Follow, Succession
-from decamp.run.walking import Walk, Wave, check_graph
+from decamp.run.walking import Walk, Wave, check_graph, going_on
 
 LEG_ENDS = 200
 """A walk hands over to a successor after so many ended actions: what a worker that takes over has to replay stays short."""
@@ -36,6 +38,8 @@ LEAVE_SECONDS = 10.0
 """How long performers may take to come to a safe point when the process ends."""
 WAKE_SECONDS = 0.25
 """A walk looks for actions that other processes ended; those of its own wake it at once."""
+CLOSED_WAKE_SECONDS = 1.0
+"""The same while nothing goes on, and it waits for the time when actions may begin."""
 MOST_AT_ONCE = 400
 """Actions that one process has in hand at a time, where only the plan's locks say how many may be: each is a thread that mostly waits."""
 PRUNE_SECONDS = 3600.0
@@ -59,8 +63,9 @@ class Engine:
         policy: Policy | None = None,
         follow: Follow | None = None,
         leave_seconds: float = LEAVE_SECONDS,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`follow` says what comes after a run of a vacate; without it, nothing does.
+        """`follow` says what comes after a run of a vacate; without it, nothing does. Schedules are kept by `clock`.
 
         Raises BadInput, Failed or Unreachable if the state database cannot be used; makes a SQLite file and its folder.
         """
@@ -72,6 +77,8 @@ class Engine:
         self._plans: dict[str, Plan] = {}
         self._actions: dict[str, dict[str, Action]] = {}
         self._known_bearings: dict[str, chains.Bearings] = {}
+        self._going_on: dict[str, frozenset[str]] = {}
+        self._clock = clock
         self._durable: Durable | None = None
         self._heart: Heart | None = None
         self._worker = workers.this_process()
@@ -84,6 +91,7 @@ class Engine:
             patience=patience or Patience(),
             attention=Attention(database),
             turnstile=Turnstile(database),
+            clock=clock,
             stopping=self._presence.is_stopping,
         )
         self._policy = policy or Policy()
@@ -108,11 +116,11 @@ class Engine:
             workers.leave(self._database, self._worker.id)
         self._database.close()
 
-    def begin(self, plan: Plan, concurrency: int | None = None, bytes_per_second: int | None = None) -> str:
+    def begin(self, plan: Plan, concurrency: int | None = None, bytes_per_second: int | None = None, schedule: Schedule = ALWAYS) -> str:
         """Store the plan and begin to apply it; the run's id.
 
         Without a concurrency, as many actions as policy says are performed at a time, of a vacate as many as its locks allow.
-        `bytes_per_second` is what its migrations may take, with those of all runs.
+        `bytes_per_second` is what its migrations may take, with those of all runs; `schedule` is when its actions may begin.
 
         Raises Refused if it is being applied or was interrupted, Changed if it was applied already, BadInput if its graph is broken.
         """
@@ -124,18 +132,20 @@ class Engine:
             concurrency = MOST_AT_ONCE if isinstance(plan.goal, VacateGoal) else self._policy.concurrency
         if concurrency < 1:
             raise BadInput("the concurrency has to be 1 at least")
-        run = journal.begin(self._database, plan, concurrency, self._worker, bytes_per_second)
+        run = journal.begin(self._database, plan, concurrency, self._worker, bytes_per_second, schedule)
         self._start(run, round=1)
         return run
 
-    def resume(self, run: str) -> str:
+    def resume(self, run: str, *, now: bool = False) -> str:
         """Go on with a run that was interrupted, failed or was cancelled; its id. What is done is not repeated.
 
-        Of runs that follow each other, with the last. Raises Refused if it is done, or if a worker lives that applies it.
+        It goes by its schedule, unless that is to be forgotten (`now`). Of runs that follow each other, with the last.
+
+        Raises Refused if it is done, or if a worker lives that applies it.
         """
         run = self.runs.last(run)
         begin_round = chains.resume if self._is_followed(run) else journal.resume
-        self._start(run, round=begin_round(self._database, run, self._worker))
+        self._start(run, round=begin_round(self._database, run, self._worker, now=now))
         return run
 
     def serve(self, stop: threading.Event) -> None:
@@ -258,17 +268,19 @@ class Engine:
         ended = {action: ActionState(state) for action, state in look["ended"].items()}
         wave = Wave(**look["wave"]) if look["wave"] else None
         walk = Walk(plan, dict.fromkeys(running, ActionState.RUNNING) | ended, look["concurrency"], wave)
-        cancelled, closed, ends = bool(look["cancelled"]), bool(look["drained"]), 0
+        cancelled, closed, ends, is_open = bool(look["cancelled"]), bool(look["drained"]), 0, bool(look["open"])
         while True:
-            closed = self._begin_more(run, round, walk, look["unsettled"], closed=closed or cancelled)
-            if not walk.running:
+            closed = self._begin_more(run, round, walk, look["unsettled"], closed=closed or cancelled, is_open=is_open)
+            held_back = walk.holds_back and not closed
+            if not walk.running and not held_back:
                 break
             if ends >= LEG_ENDS:
                 self._enqueue(f"walk/{leg + 1}", run, round, self._walk_workflow, run, round, leg + 1, sorted(walk.running))
                 return "handed over"
-            woken = DBOS.run_step({"name": "await"}, self._await_ends, run, round, sorted(walk.running))
+            woken = DBOS.run_step({"name": "await"}, self._await_ends, run, round, sorted(walk.running), held_back)
             if woken is None:
                 return "stale"
+            is_open = woken["open"]
             for action, state in woken["ended"].items():
                 walk.end(action, ActionState(state))
                 ends += 1
@@ -280,12 +292,12 @@ class Engine:
             self._enqueue("follow", run, round, self._follow_workflow, run, round)
         return str(ended_as)
 
-    def _begin_more(self, run: str, round: int, walk: Walk, unsettled: Iterable[str], *, closed: bool) -> bool:
+    def _begin_more(self, run: str, round: int, walk: Walk, unsettled: Iterable[str], *, closed: bool, is_open: bool) -> bool:
         """Enqueue what may begin now; whether nothing new may from here on: then only what earlier attempts began is taken up."""
         if not closed and walk.is_drained():
             DBOS.run_step({"name": "drain"}, chains.drain, self._database, run, round)
             closed = True
-        for action in walk.take(unsettled) if closed else walk.begin():
+        for action in walk.take(unsettled) if closed else walk.begin(is_open=is_open):
             self._enqueue(action, run, round, self._act_workflow, run, round, action)
         return closed
 
@@ -315,20 +327,26 @@ class Engine:
             "concurrency": now.concurrency,
             "cancelled": now.cancel_asked,
             "drained": now.drained,
+            "open": self._is_open(now.schedule),
             "followed": followed,
             "wave": {"hosts": self._policy.wave_hosts, "share": self._policy.drain_share} if followed else None,
         }
 
-    def _await_ends(self, run: str, round: int, running: list[str]) -> dict[str, Any] | None:
+    def _await_ends(self, run: str, round: int, running: list[str], held_back: bool) -> dict[str, Any] | None:
+        """Until one of these ends; where some are held back by the time of the day, also until it is time, or somebody cancels."""
         while True:
             self._presence.leave_if_stopping()
             ended = self._database.steadily(lambda: journal.ended_among(self._database, run, running))
             now = chains.standing(self._database, run)
-            if ended:
-                return {"ended": ended, "cancelled": now.cancel_asked}
-            if now.round != round:
+            is_open = self._is_open(now.schedule)
+            if now.round != round and not ended:
                 return None
-            self._presence.await_change(WAKE_SECONDS)
+            if ended or (held_back and (is_open or now.cancel_asked)):
+                return {"ended": ended, "cancelled": now.cancel_asked, "open": is_open}
+            self._presence.await_change(WAKE_SECONDS if running else CLOSED_WAKE_SECONDS)
+
+    def _is_open(self, schedule: Schedule) -> bool:
+        return schedule.opens_at(self._clock()) is None
 
     def _set_aside(self, run: str, round: int, actions: list[str], state: str) -> int:
         journal.set_aside(self._database, run, round, actions, ActionState(state))
@@ -368,6 +386,11 @@ class Engine:
 
     def _job(self, run: str, round: int, action: Action, *, settle: bool = False) -> Job:
         bearings = self._bearings(run)
+        if run not in self._going_on:
+            self._going_on[run] = going_on(self._plan(run))
+        schedule = self._database.steadily(lambda: chains.standing(self._database, run)).schedule
+        if action.id in self._going_on[run]:
+            schedule = Schedule(priority=schedule.priority)
         return Job(
             run=run,
             round=round,
@@ -375,6 +398,7 @@ class Engine:
             sources=bearings.sources,
             bytes=accounts.bytes_of(self._plan(run), action),
             bytes_per_second=bearings.bytes_per_second,
+            schedule=schedule,
             settle=settle,
         )
 

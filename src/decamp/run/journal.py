@@ -16,6 +16,7 @@ from decamp.model.errors import BadInput, Changed, Refused
 from decamp.model.plan import Action, ConfirmGoal, Goal, Plan, UndoGoal
 from decamp.model.run import ACTION_TRANSITIONS, ENDED, ActionState, RunState
 from decamp.model.setbacks import Setback
+from decamp.model.timing import ALWAYS, Schedule
 from decamp.run import locks, schema, workers
 from decamp.run.database import Database, timestamp
 from decamp.run.ledger import mark_verified, write_entry
@@ -44,7 +45,14 @@ class ActionEnd(msgspec.Struct, frozen=True, kw_only=True):
     setback: Setback | None = None
 
 
-def begin(database: Database, plan: Plan, concurrency: int, worker: workers.Worker, bytes_per_second: int | None = None) -> str:
+def begin(
+    database: Database,
+    plan: Plan,
+    concurrency: int,
+    worker: workers.Worker,
+    bytes_per_second: int | None = None,
+    schedule: Schedule = ALWAYS,
+) -> str:
     """Store the plan and a run of it, on which `worker` works from now on; the run's id.
 
     Raises Refused where the plan is being applied, Changed where it was.
@@ -55,7 +63,15 @@ def begin(database: Database, plan: Plan, concurrency: int, worker: workers.Work
                 _refuse_unless_over(connection, about)
             number = _next_number(connection, plan)
             run = insert(
-                database, connection, plan, number=number, round=1, concurrency=concurrency, about=about, bytes_per_second=bytes_per_second
+                database,
+                connection,
+                plan,
+                number=number,
+                round=1,
+                concurrency=concurrency,
+                about=about,
+                bytes_per_second=bytes_per_second,
+                schedule=written(schedule),
             )
             workers.enter(connection, worker, listens=run)
     except IntegrityError as error:
@@ -79,13 +95,22 @@ def insert(
     return run
 
 
+def written(schedule: Schedule) -> str | None:
+    return None if schedule == ALWAYS else msgspec.json.encode(schedule).decode()
+
+
+def schedule_of(row: Any) -> Schedule:
+    """Of a run's row."""
+    return msgspec.json.decode(row.schedule, type=Schedule) if row.schedule else ALWAYS
+
+
 def about_of(goal: Goal) -> str | None:
     """The run that a goal is about."""
     return goal.run if isinstance(goal, UndoGoal | ConfirmGoal) else None
 
 
-def resume(database: Database, run: str, worker: workers.Worker) -> int:
-    """Begin another round, on which `worker` works: what is not done waits again. The new round's number.
+def resume(database: Database, run: str, worker: workers.Worker, *, now: bool = False) -> int:
+    """Begin another round, on which `worker` works: what is not done waits again. The new round's number. `now`: without its schedule.
 
     Raises Refused if it is running, or done.
     """
@@ -94,6 +119,7 @@ def resume(database: Database, run: str, worker: workers.Worker) -> int:
         _refuse_if_done(row)
         refuse_if_live(connection, run)
         anew = {"outcome": None, "ended_at": None, "cancel_asked_at": None, "concluded_at": None, "whole": None}
+        anew |= {"schedule": None} if now else {}
         connection.execute(sa.update(_RUNS).where(_RUNS.c.id == run).values(round=row.round + 1, **anew))
         back = [state for state, following in ACTION_TRANSITIONS.items() if ActionState.WAITING in following]
         take_up_again(connection, run, back)

@@ -7,6 +7,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,6 +16,7 @@ from decamp.model.effects import Attempt, Outcome, Performer
 from decamp.model.errors import Changed, Error, Failed, Refused, Unreachable
 from decamp.model.plan import Action, Verb
 from decamp.model.run import ActionState, error_kind
+from decamp.model.timing import ALWAYS, Schedule
 from decamp.run import journal, locks, workers
 from decamp.run.attention import Attention, Seen
 from decamp.run.database import Database, timestamp
@@ -52,6 +54,8 @@ class Office(msgspec.Struct, frozen=True, kw_only=True):
     patience: Patience = Patience()
     attention: Attention
     turnstile: Turnstile
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    """What schedules are kept by."""
     stopping: Callable[[], bool] = lambda: False
     """Whether this process is about to end, or was taken for dead."""
 
@@ -68,6 +72,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What a migration is expected to take."""
     bytes_per_second: int | None = None
     """What those of all runs may take in total."""
+    schedule: Schedule = ALWAYS
+    """When it may begin, and who goes first where others wait for the same."""
     settle: bool = False
     """Only find out what earlier attempts left behind; begin nothing."""
 
@@ -92,6 +98,10 @@ class _Cancelled(Exception):
     """Somebody asked to stop the run, and this is a safe point."""
 
 
+class _Closed(Exception):
+    """The time in which it may begin is over, and it has not begun."""
+
+
 class _Execution:
     """One execution of one action, by one thread. Another that takes over has another token, and fences this one."""
 
@@ -102,6 +112,7 @@ class _Execution:
         self._attempt = self._new_attempt()
         self._began = time.monotonic()
         self._told_at = float("-inf")
+        self._has_begun = False
 
     def go(self, claim: Claim) -> ActionState:
         try:
@@ -118,12 +129,9 @@ class _Execution:
 
     def _go(self, claim: Claim) -> ActionEnd | None:
         """None: done. Errors of the performer become how it ended; the state database's go through."""
+        self._has_begun = claim.tried or claim.recorded or self._job.settle
         try:
-            self._take_locks()
-            outcome = self._recorded() if claim.recorded else None
-            if outcome is None:
-                outcome = self._effect(tried=claim.tried)
-                self._record(outcome)
+            outcome = self._outcome(claim)
             if outcome.facts == GONE:
                 return None
             differences = self._patiently(lambda: self._call(lambda: self._performer.verify(self._action, outcome, self._attempt)))
@@ -134,6 +142,38 @@ class _Execution:
         except _Told as told:
             return self._ended_with(told.error)
         return None
+
+    def _outcome(self, claim: Claim) -> Outcome:
+        """As it is journaled, else the effect, journaled. Where it is closing time before that begins, its locks are given back."""
+        while True:
+            self._take_locks()
+            if claim.recorded and (outcome := self._recorded()):
+                return outcome
+            try:
+                outcome = self._effect(tried=claim.tried)
+            except _Closed:
+                self._steadily(lambda: locks.give_back(self._office.database, self._job.run, self._action.id))
+                continue
+            self._record(outcome)
+            return outcome
+
+    def _await_opening(self) -> None:
+        """Until the schedule lets it begin."""
+        said = ""
+        while opens_at := self._opens_at():
+            if said != (said := f"waits until {self._job.schedule.shown(opens_at)}"):
+                self._tell(said=said)
+            self._stop_if_drained()
+            self._sleep(LOCK_POLL_SECONDS)
+        if said:
+            self._tell(said="")
+
+    def _opens_at(self) -> datetime | None:
+        return None if self._has_begun else self._job.schedule.opens_at(self._office.clock())
+
+    def _stop_if_closed(self) -> None:
+        if self._opens_at():
+            raise _Closed
 
     def _ended_with(self, error: Exception) -> ActionEnd:
         """Asked to stop, a performer says so with an error: then the action is cancelled, not failed."""
@@ -152,7 +192,7 @@ class _Execution:
     def _take_locks(self) -> None:
         began = time.monotonic()
         said = False
-        while holder := self._steadily(lambda: locks.take(self._office.database, self._action.locks, self._job.run, self._action.id)):
+        while holder := self._take():
             if not said and holder.run:
                 self._tell(said=f"waits for {holder.name}, which {holder.action} of run {holder.run} has")
                 said = True
@@ -165,6 +205,11 @@ class _Execution:
                     )
                 )
             self._sleep(LOCK_POLL_SECONDS)
+
+    def _take(self) -> locks.Holder | None:
+        self._await_opening()
+        database, priority = self._office.database, self._job.schedule.priority
+        return self._steadily(lambda: locks.take(database, self._action.locks, self._job.run, self._action.id, priority))
 
     def _is_orphaned(self, holder: locks.Holder) -> bool:
         if not holder.run:
@@ -189,8 +234,9 @@ class _Execution:
                 raise _Cancelled
             self._stop_if_drained()
             self._await_turn()
+            self._stop_if_closed()
             self._compare()
-            tried = True
+            tried = self._has_begun = True
             begun.setdefault("started_at", timestamp())
             self._tell(tried=True, **begun)
             return self._call(lambda: self._performer.perform(self._action, self._attempt))
@@ -215,6 +261,7 @@ class _Execution:
                 self._tell(said=f"waits for its turn: migrations take {rate / 1e6:.4g} MB/s in total")
                 said = True
             self._stop_if_drained()
+            self._stop_if_closed()
             time.sleep(seconds)
 
         self._office.turnstile.enter(self._job.bytes, rate, wait)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -67,6 +68,8 @@ class Runs:
                     actions={state: counted.get(row.id, {})[state] for state in ActionState if state in counted.get(row.id, {})},
                     undone_by=about.get((row.id, "undo")),
                     confirmed_by=about.get((row.id, "confirm")),
+                    waits_until=_waits_until(row),
+                    priority=journal.schedule_of(row).priority,
                 )
                 for row in rows
             )
@@ -210,6 +213,15 @@ def _going_on(connection: sa.Connection, row: Any) -> RunState:
     return RunState.RUNNING if workers.live_for(connection, row.chain) else RunState.INTERRUPTED
 
 
+def _waits_until(row: Any) -> str | None:
+    """In the zone of its window."""
+    if row.outcome is not None or row.cancel_asked_at is not None:
+        return None
+    schedule = journal.schedule_of(row)
+    opens_at = schedule.opens_at(datetime.now(UTC))
+    return schedule.shown(opens_at) if opens_at else None
+
+
 def _report(connection: sa.Connection, run: str, actions: tuple[ActionReport, ...]) -> RunReport:
     row = connection.execute(sa.select(_RUNS).where(_RUNS.c.id == run)).one()
     return RunReport(
@@ -230,6 +242,8 @@ def _report(connection: sa.Connection, run: str, actions: tuple[ActionReport, ..
         whole=_whole(connection, row),
         said=row.said or "",
         bytes_per_second=row.bytes_per_second,
+        schedule=journal.schedule_of(row),
+        waits_until=_waits_until(row),
         actions=actions,
     )
 

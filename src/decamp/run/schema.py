@@ -1,10 +1,10 @@
-"""The tables of the state database: plans, runs, actions, the ledger, locks, workers. DBOS keeps its own beside them."""
+"""The tables of the state database: plans, runs, actions, the ledger, locks with who waits, workers. DBOS keeps its own beside them."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSION = 2
+VERSION = 3
 """Of these tables. A database of a newer version is refused, one of an older is upgraded where it is opened."""
 
 metadata = sa.MetaData()
@@ -44,6 +44,7 @@ runs = sa.Table(
     sa.Column("reopened_at", sa.String(32), comment="It was concluded, and resumed: what failed up to here does not count any more"),
     sa.Column("said", sa.Text, comment="What is done after its end, before its follow-up begins"),
     sa.Column("bytes_per_second", sa.BigInteger, comment="What its migrations may take, with those of all runs; null: as much as they can"),
+    sa.Column("schedule", sa.Text, comment="JSON: when its actions may begin, and its priority; null: at any time"),
     sa.UniqueConstraint("plan", "number"),
     sa.Index("decamp_run_by_follows", "follows", unique=True),
 )
@@ -103,6 +104,16 @@ locks = sa.Table(
     sa.Column("taken_at", sa.String(32), nullable=False),
 )
 
+waits = sa.Table(
+    "decamp_wait",
+    metadata,
+    sa.Column("run", sa.ForeignKey("decamp_run.id"), primary_key=True),
+    sa.Column("action", sa.Text, primary_key=True),
+    sa.Column("names", sa.Text, nullable=False, comment="JSON: the locks that it waits for"),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("beat", sa.Float(53), nullable=False, comment="Seconds since the epoch: when it asked last"),
+)
+
 paces = sa.Table(
     "decamp_pace",
     metadata,
@@ -141,5 +152,6 @@ UPGRADES: dict[int, tuple[str, ...]] = {
         "CREATE UNIQUE INDEX decamp_run_by_follows ON decamp_run (follows)",
         "UPDATE decamp_run SET chain = id, concluded_at = ended_at, whole = outcome",
     ),
+    3: ("ALTER TABLE decamp_run ADD COLUMN schedule TEXT",),
 }
 """Version -> what makes it of the one before, beside new tables. Older runs stand alone, and those that are over are concluded."""

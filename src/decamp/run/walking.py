@@ -21,6 +21,16 @@ class Wave(msgspec.Struct, frozen=True, kw_only=True):
     """When more than this share of the hosts cannot be freed as planned."""
 
 
+def going_on(plan: Plan) -> frozenset[str]:
+    """Actions that begin at any time: those that come after the stop of a server, so that no server is down until the next night."""
+    going: set[str] = set()
+    stops = {action.id for action in plan.actions if action.verb is Verb.STOP_SERVER}
+    for action in plan.actions:
+        if action.id not in stops and (stops | going).intersection(action.after):
+            going.add(action.id)
+    return frozenset(going)
+
+
 class Walk:
     """The walk over one plan. Told what ended and how, it says what to begin and what is to be skipped."""
 
@@ -45,6 +55,9 @@ class Walk:
         self._locked: set[str] = set()
         self._parked: dict[str, list[int]] = {}
         """Lock -> positions of ready actions that wait for it to be released."""
+        self._going_on = going_on(plan)
+        self._held: list[int] = []
+        """Positions of ready actions that may not begin at this time of the day."""
         self.running: set[str] = set()
         self._blocking = [one for one, state in self.states.items() if state in _BLOCKING]
         for one, state in self.states.items():
@@ -56,12 +69,26 @@ class Walk:
         self._ready = [self._position[one] for one in self._actions if self._is_ready(one)]
         heapq.heapify(self._ready)
 
-    def begin(self) -> list[str]:
-        """Take what may begin now, in the order of the plan; it counts as running from here on."""
+    @property
+    def holds_back(self) -> bool:
+        """Whether something could begin, but for the time of the day."""
+        return bool(self._held)
+
+    def begin(self, *, is_open: bool = True) -> list[str]:
+        """Take what may begin now, in the order of the plan; it counts as running from here on.
+
+        Where the schedule is not open, that is only what ends the outage of a server.
+        """
         begun: list[str] = []
+        if is_open:
+            while self._held:
+                heapq.heappush(self._ready, self._held.pop())
         while self._ready and len(self.running) < self._concurrency:
             position = heapq.heappop(self._ready)
             one = self._order[position]
+            if not is_open and one not in self._going_on:
+                self._held.append(position)
+                continue
             taken = next((lock for lock in self._actions[one].locks if lock in self._locked), None)
             if taken is None:
                 self.states[one] = ActionState.RUNNING

@@ -166,3 +166,25 @@ def test_no_host_is_touched_where_nothing_says_how_to_stop_it(folder: Folder, su
     folder.run("plan", "vacate", "--survey", survey.name, "--host", "a", "-o", "plan.json", status=0)
     assert "stop_compute.command" in folder.run("apply", "--yes", "plan.json", status=3)
     assert not (folder.path / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--at", "tonight"), "is no time"),
+        (("--at", "2020-01-01T00:00Z"), "is over"),
+        (("--at", "2099-03-29T02:30 Europe/Berlin"), "never show it"),
+        (("--between", "22-5"), "is no window"),
+        (("--between", "22:00-05:00 Nowhere"), "is no time zone"),
+        (("--priority", "urgent"), "is no whole number"),
+    ],
+)
+def test_times_that_cannot_be_kept_are_bad_usage(folder: Folder, plan: Path, options: tuple[str, ...], words: str) -> None:
+    assert words in " ".join(folder.run("apply", "--yes", plan.name, *options, status=2).split())
+    assert not (folder.path / "state").exists()
+
+
+def test_a_person_is_told_when_it_begins_before_being_asked(folder: Folder, plan: Path) -> None:
+    told = folder.run("apply", plan.name, "--at", "2099-01-01T00:00Z", "--between", "22:00-05:00", status=2, TZ="Europe/Berlin")
+    assert "It waits until 2099-01-01 01:00 Europe/Berlin" in told
+    assert "only between 22:00 and 05:00 Europe/Berlin" in told
