@@ -15,7 +15,7 @@ from decamp.bootstrap import ROLES, Place
 from decamp.following import Means, follow
 from decamp.model.chain import Chain
 from decamp.model.documents import sha256
-from decamp.model.errors import BadInput, Bug, Refused
+from decamp.model.errors import BadInput, Bug, Changed, Refused
 from decamp.model.findings import Finding
 from decamp.model.ledger import Entry
 from decamp.model.plan import ExpandGoal, MoveGoal, Plan, VacateGoal
@@ -31,6 +31,7 @@ from decamp.planning.assess import assess as assessed
 from decamp.planning.confirm import plan_confirm as confirm
 from decamp.planning.expand import plan_expand as expand
 from decamp.planning.hidden import stacks_with_hidden
+from decamp.planning.hooks import fits, with_hooks
 from decamp.planning.move import plan_move as move
 from decamp.planning.pace import Pace
 from decamp.planning.replay import Violation, replay
@@ -73,7 +74,7 @@ def plan_move(place: Place, goal: MoveGoal, *, old: Survey | None, new: Survey |
         made_from={"old": sha256(old), "new": sha256(new), "mapping": sha256(mapping)},
         ledger=_ledger(place),
     )
-    return _proved(plan, {"old": old, "new": new})
+    return _proved(with_hooks(plan, place.settings.the_hooks), {"old": old, "new": new})
 
 
 def as_stack(plan: Plan, old: Survey) -> Template:
@@ -214,6 +215,8 @@ def apply(
             "change what stands in their way and plan again, or apply the rest with --allow-refusals"
         )
     _require_hidden(place, plan)
+    if isinstance(plan.goal, MoveGoal) and not fits(plan, place.settings.the_hooks):
+        raise Changed(f"Plan {plan.id} was made with other hooks than those in decamp.yaml: make a new plan, which shows what will be run")
     if blocking := [finding for finding in place.preflight(plan) if finding.blocking]:
         raise Refused(f"Plan {plan.id} is not begun:\n" + "\n".join(f"  {one.ref}: {one.text}" for one in blocking))
     policy = place.settings.the_policy

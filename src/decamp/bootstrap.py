@@ -15,6 +15,7 @@ from decamp.model.errors import BadInput
 from decamp.model.findings import Finding
 from decamp.model.machines import Machine
 from decamp.model.plan import Plan, Verb
+from decamp.planning.undo import take_back
 from decamp.resources import performing
 from decamp.run.runs import Runs, open_runs
 from decamp.settings import Settings
@@ -55,7 +56,7 @@ class Place:
     def performers(self) -> dict[Verb, Performer]:
         """Those of a move, which tenants may use too, and those of hosts and machines. None opens a connection before it is used."""
         return {
-            **performing.performers(self.cloud("old"), self.cloud("new"), self.hidden.of),
+            **performing.performers(self.cloud("old"), self.cloud("new"), self.hidden.of, self.settings.the_hooks),
             **hosts.performers(self.cloud("old"), self.cloud("new"), self.cloud("undercloud"), settings=self.settings),
         }
 
@@ -74,4 +75,12 @@ class Place:
         from decamp.run import engine
 
         clouds, policy = self.settings.clouds, self.settings.the_policy
-        return engine.Engine(self.settings.state_url, self.performers(), old=clouds.old, new=clouds.new, policy=policy, follow=follow)
+        return engine.Engine(
+            self.settings.state_url,
+            self.performers(),
+            old=clouds.old,
+            new=clouds.new,
+            policy=policy,
+            follow=follow,
+            take_back=take_back,
+        )

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from decamp.model.errors import BadInput
+from decamp.model.hooks import Hook as PlannedHook
+from decamp.model.hooks import When
 from decamp.model.mapping import Mapping
 from decamp.model.policy import Policy
 
@@ -33,6 +35,37 @@ class StopCompute(_Strict):
     command: tuple[str, ...] = ()
     """An argument list, never run through a shell; `{host}` stands for the host's name. Exit status 0: it is stopped."""
     timeout_seconds: float = 120
+
+
+class Hook(_Strict):
+    """A command that is run around the hand-over of each server, on the machine that applies the plan. Exit status 0: the move goes on."""
+
+    command: tuple[str, ...] = ()
+    """An argument list, never run through a shell."""
+    shell: str | None = None
+    """In its place: a text for /bin/sh -c."""
+    timeout_seconds: float = Field(default=600, gt=0)
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Hook:
+        if bool(self.command) == bool(self.shell):
+            raise ValueError("a hook has either a command, which is an argument list, or a shell text")
+        return self
+
+    @property
+    def planned(self) -> PlannedHook:
+        return PlannedHook(
+            command=(self.shell,) if self.shell else self.command, shell=bool(self.shell), timeout_seconds=self.timeout_seconds
+        )
+
+
+class Hooks(_Strict):
+    """See `model.hooks.When`."""
+
+    before_stop: Hook | None = None
+    after_copy: Hook | None = None
+    after_start: Hook | None = None
+    verify: Hook | None = None
 
 
 class Canary(_Strict):
@@ -67,6 +100,7 @@ class Settings(BaseSettings):
     """Values that Heat hides, YAML of mode 600: stack (name or id): {parameter: value}."""
     mapping: dict[str, dict[str, str]] = Field(default_factory=dict)
     policy: dict[str, Any] = Field(default_factory=dict)
+    hooks: Hooks = Hooks()
     stop_compute: StopCompute | None = None
     expand: Expand = Expand()
 
@@ -89,6 +123,10 @@ class Settings(BaseSettings):
     @property
     def the_policy(self) -> Policy:
         return msgspec.convert(self.policy, Policy)
+
+    @property
+    def the_hooks(self) -> dict[When, PlannedHook]:
+        return {when: hook.planned for when in When if (hook := getattr(self.hooks, when.value))}
 
     @property
     def state_url(self) -> str:

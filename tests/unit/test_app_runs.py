@@ -11,13 +11,13 @@ import pytest
 from decamp import app
 from decamp.bootstrap import Place
 from decamp.model.effects import Attempt, Outcome
-from decamp.model.errors import BadInput, Failed, Refused
+from decamp.model.errors import BadInput, Changed, Failed, Refused
 from decamp.model.plan import Action, MoveGoal, Plan, Verb
 from decamp.model.refs import Ref
 from decamp.model.run import ActionState, RunState
 from decamp.run.engine import Engine
 from decamp.run.succession import Follow
-from decamp.settings import Settings
+from decamp.settings import Hook, Hooks, Settings
 
 
 class Slow:
@@ -90,3 +90,19 @@ def test_a_run_that_is_not_there_is_told(place: CloudlessPlace) -> None:
     for use in (app.status, app.cancel, app.plan_undo, app.plan_confirm):
         with pytest.raises(BadInput, match="there is no run 'nowhere'"):
             use(place, "nowhere")
+
+
+def test_a_plan_that_was_made_with_other_hooks_is_not_applied(tmp_path: Path) -> None:
+    place = CloudlessPlace(Settings(state=f"sqlite:///{tmp_path}/decamp.sqlite", hooks=Hooks(verify=Hook(command=("/bin/true",)))))
+    plan = Plan(goal=MoveGoal(project="p"), made_from={}).sealed()
+    with pytest.raises(Changed, match=r"made with other hooks than those in decamp\.yaml"):
+        app.apply(
+            place,
+            plan,
+            concurrency=1,
+            rate=None,
+            allow_refusals=False,
+            begun=lambda _: None,
+            on_event=lambda _: None,
+            on_look=lambda _: None,
+        )

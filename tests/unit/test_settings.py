@@ -4,6 +4,7 @@ import pytest
 
 from decamp import settings
 from decamp.model.errors import BadInput
+from decamp.model.hooks import Hook, When
 
 
 @pytest.fixture
@@ -62,4 +63,20 @@ def test_a_wrong_file_is_told_with_its_name_and_field(config: Path, text: str, t
 
 def test_a_file_that_is_not_there_is_told(config: Path) -> None:
     with pytest.raises(BadInput, match="there is no such configuration file"):
+        settings.load(config)
+
+
+def test_hooks_are_argument_lists_or_texts_for_a_shell(config: Path) -> None:
+    config.write_text("hooks: {before_stop: {command: [/bin/drain, --now]}, verify: {shell: 'curl $X', timeout_seconds: 5}}\n")
+    hooks = settings.load(config).the_hooks
+    assert hooks == {
+        When.BEFORE_STOP: Hook(command=("/bin/drain", "--now")),
+        When.VERIFY: Hook(command=("curl $X",), shell=True, timeout_seconds=5),  # noqa: S604
+    }
+
+
+@pytest.mark.parametrize("hook", ["{}", "{command: [a], shell: b}", "{command: [a], timeout_seconds: 0}", "{command: [a], user: root}"])
+def test_a_hook_that_is_none_is_told_with_its_field(config: Path, hook: str) -> None:
+    config.write_text(f"hooks: {{verify: {hook}}}\n")
+    with pytest.raises(BadInput, match=r"hooks\.verify"):
         settings.load(config)

@@ -21,6 +21,7 @@ from decamp.model.chain import Chain, HostOutcome, ServerOutcome
 from decamp.model.plan import Plan, Verb
 from decamp.model.run import ActionReport, ActionState, RunState
 from decamp.model.timing import ALWAYS, Schedule
+from decamp.planning.hooks import commands
 
 COLUMNS = ("Action", "Target", "State", "Took", "Bytes", "Said", "Run")
 NEXT = {
@@ -108,6 +109,8 @@ class Applier(RunTable):
         self.err.print(f"[bold]Plan {plan.id}[/]: {sentence(plan)}.")
         for line in forecast(plan):
             self.err.print(line, markup=False)
+        for (when, command), servers in commands(plan).items():
+            self.err.print(f"Runs your {when} on this machine, for {plural(servers, 'server')}: {command}", markup=False)
         for line in told_of(schedule):
             self.err.print(line, markup=False)
         removals = sum(1 for action in plan.actions if action.verb in {Verb.REMOVE, Verb.DELETE_SERVICE})

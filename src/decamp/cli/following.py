@@ -20,6 +20,7 @@ STYLES = {
     ActionState.FAILED: ("✗", "red"),
     ActionState.SKIPPED: ("-", "yellow"),
     ActionState.CANCELLED: ("-", "yellow"),
+    ActionState.UNDONE: ("-", "yellow"),
 }
 REFRESHES_PER_SECOND = 4
 SPARED_LINES = 6

@@ -42,6 +42,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """Called with (bytes or steps done, total) as often as one likes."""
     cancelled: Callable[[], bool]
     """Whether the operator asked to stop: long waits look at it."""
+    number: int = 1
+    """Counts the attempts of this action in this run, those included that a crash ended."""
     leaving: Callable[[], bool] = lambda: False
     """Whether this process is about to end, or was taken for dead: what is under way in the cloud is left to it, and found later."""
 

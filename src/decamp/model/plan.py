@@ -33,6 +33,9 @@ class Verb(enum.StrEnum):
     """Unlock the old server (undo)."""
     START_SERVER = "start_server"
     """Start the old server (undo). args: status, what it was before."""
+    RUN_HOOK = "run_hook"
+    """Run a command of the owner's (decamp.yaml: hooks) on the machine that applies the plan. If it fails, what was done for the server is
+    taken back. args: hook (its moment), command, shell, timeout_seconds, name and project of the server."""
     REMOVE = "remove"
     """Delete an object that has not changed since. args: cloud (old in a confirm, new in an undo), id; and of a stack's server: stack and
     stack_expects, since what that has become is not taken apart. `expects` is mandatory."""

@@ -27,20 +27,23 @@ class ActionState(enum.StrEnum):
     """Something that comes before it failed; `resume` takes it up again."""
     CANCELLED = "cancelled"
     """It was asked to stop, before it began or at a safe point; `resume` takes it up again."""
+    UNDONE = "undone"
+    """It was done, and taken back since a hook of its server failed; `resume` does it again."""
 
 
 ACTION_TRANSITIONS: dict[ActionState, frozenset[ActionState]] = {
     ActionState.WAITING: frozenset({ActionState.RUNNING, ActionState.SKIPPED, ActionState.CANCELLED}),
     ActionState.RUNNING: frozenset({ActionState.RUNNING, ActionState.DONE, ActionState.FAILED, ActionState.CANCELLED, ActionState.WAITING}),
-    ActionState.DONE: frozenset(),
+    ActionState.DONE: frozenset({ActionState.UNDONE}),
     ActionState.FAILED: frozenset({ActionState.WAITING, ActionState.DONE}),
     ActionState.SKIPPED: frozenset({ActionState.WAITING}),
     ActionState.CANCELLED: frozenset({ActionState.WAITING, ActionState.DONE}),
+    ActionState.UNDONE: frozenset({ActionState.WAITING}),
 }
 """running -> running: another worker has taken it over from one that died. -> waiting: the run was resumed.
 failed, cancelled -> done: it was settled, and found that an attempt had had its effect after all."""
 
-ENDED = frozenset({ActionState.DONE, ActionState.FAILED, ActionState.SKIPPED, ActionState.CANCELLED})
+ENDED = frozenset({ActionState.DONE, ActionState.FAILED, ActionState.SKIPPED, ActionState.CANCELLED, ActionState.UNDONE})
 """An action in one of these is over, until somebody resumes the run."""
 
 

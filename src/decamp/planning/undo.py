@@ -63,6 +63,25 @@ def plan_undo(
     ).sealed()
 
 
+SERVING = ("volume", "volume_snapshot", "port", "trunk")
+"""Kinds that serve one server alone, and are made for it."""
+
+
+def take_back(plan: Plan, entries: tuple[Entry, ...], run: str, server: Ref) -> tuple[tuple[Action, ...], tuple[Refusal, ...]]:
+    """What takes back all that `run` has done so far for one server alone, so that the old one runs again; and what stays all the same."""
+    made = {action.target: made_of(action) for action in plan.actions if action.verb is Verb.CREATE}
+    part = {server, Ref("server_snapshot", server.id)}
+    if server in made:
+        part |= {*fields.ports(made[server]), *(disk.volume for disk in fields.disks(made[server]))}
+    part |= {ref for ref, resource in made.items() if ref.kind == "trunk" and fields.as_ref(resource.spec.get("port")) in part}
+    part |= {need for ref in tuple(part) if ref.kind == "trunk" for need in made[ref].needs}
+    part |= {ref for ref, resource in made.items() if ref.kind == "volume_snapshot" and part.intersection(resource.needs)}
+    ours = {action.id for action in plan.actions if action.target in part and action.target.kind in {"server", "server_snapshot", *SERVING}}
+    own = {action: entry for action, entry in _own(entries, run).items() if action in ours}
+    drafts, refusals = _undo_move(plan, own, [entry for entry in entries if entry.run != run])
+    return ordered(drafts), tuple(refusals)
+
+
 def _own(entries: Sequence[Entry], run: str) -> dict[str, Entry]:
     return {entry.action: entry for entry in entries if entry.run == run}
 

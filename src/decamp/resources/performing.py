@@ -11,6 +11,7 @@ import msgspec
 from decamp.clouds import Cloud
 from decamp.model.effects import Attempt, Outcome, Performer
 from decamp.model.errors import BadInput, Bug, Changed, Failed
+from decamp.model.hooks import Hook, When
 from decamp.model.members import Member
 from decamp.model.plan import Action, Verb
 from decamp.model.refs import Ref
@@ -19,6 +20,7 @@ from decamp.resources import (
     KINDS,
     flavor,
     group,
+    hooks,
     image,
     keypair,
     project,
@@ -235,14 +237,17 @@ class _Removing:
         return Outcome(said=f"removed: {action.target.kind} {_argument(action, 'id')} from {cloud.name}")
 
 
-def performers(old: Cloud, new: Cloud, hidden: Hidden = lambda _: {}) -> dict[Verb, Performer]:
-    """For every verb of a move, an undo and a confirm."""
+def performers(
+    old: Cloud, new: Cloud, hidden: Hidden = lambda _: {}, own_hooks: Mapping[When, Hook] | None = None
+) -> dict[Verb, Performer]:
+    """For every verb of a move, an undo and a confirm; only the owner's own hooks are ever run."""
     way = _Way(old, new, hidden)
     return {
         Verb.CREATE: _Creating(way),
         Verb.TAKE_MEMBER: _Taking(way),
         Verb.ADOPT: _Adopting(way),
         Verb.REMOVE: _Removing(old, new),
+        Verb.RUN_HOOK: hooks.RunHook(old, new, own_hooks or {}),
         **server_verbs.performers(old),
     }
 

@@ -26,7 +26,7 @@ from decamp.run.durable import QUEUE_POLL_SECONDS, Durable
 from decamp.run.failover import Heart
 from decamp.run.pacing import Turnstile
 from decamp.run.patience import Patience
-from decamp.run.performing import Job, Office, perform_action
+from decamp.run.performing import Job, Office, TakeBack, perform_action
 from decamp.run.presence import Presence
 from decamp.run.runs import Runs
 from decamp.run.succession import Follow, Succession
@@ -62,10 +62,12 @@ class Engine:
         patience: Patience | None = None,
         policy: Policy | None = None,
         follow: Follow | None = None,
+        take_back: TakeBack | None = None,
         leave_seconds: float = LEAVE_SECONDS,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`follow` says what comes after a run of a vacate; without it, nothing does. Schedules are kept by `clock`.
+        """`follow` says what comes after a run of a vacate; without it, nothing does. `take_back` says what takes back
+        what was done for a server, when a hook of it fails. Schedules are kept by `clock`.
 
         Raises BadInput, Failed or Unreachable if the state database cannot be used; makes a SQLite file and its folder.
         """
@@ -91,6 +93,7 @@ class Engine:
             patience=patience or Patience(),
             attention=Attention(database),
             turnstile=Turnstile(database),
+            take_back=take_back,
             clock=clock,
             stopping=self._presence.is_stopping,
         )
@@ -261,7 +264,7 @@ class Engine:
 
     def _walk(self, run: str, round: int, leg: int, running: list[str]) -> str:
         """The workflow that walks a plan. Deterministic: whatever it learns, it learns in journaled steps."""
-        look = DBOS.run_step({"name": "look"}, self._look, run, round)
+        look = DBOS.run_step({"name": "look"}, self._look, run, round, leg)
         if look is None:
             return "stale"
         plan = self._plan(run)
@@ -292,6 +295,14 @@ class Engine:
             self._enqueue("follow", run, round, self._follow_workflow, run, round)
         return str(ended_as)
 
+    def _finish_calling_off(self, run: str, round: int) -> None:
+        """What a crash left of that, before anything of a new round begins."""
+        half_done = journal.calling_off(self._database, run)
+        for hook in half_done:
+            perform_action(self._office, self._job(run, round, self._action(run, hook)))
+        if half_done:
+            journal.called_off(self._database, run, round)
+
     def _begin_more(self, run: str, round: int, walk: Walk, unsettled: Iterable[str], *, closed: bool, is_open: bool) -> bool:
         """Enqueue what may begin now; whether nothing new may from here on: then only what earlier attempts began is taken up."""
         if not closed and walk.is_drained():
@@ -316,10 +327,12 @@ class Engine:
         DBOS.run_step({"name": "clear"}, self._clear, run, round)
         return "nothing follows"
 
-    def _look(self, run: str, round: int) -> dict[str, Any] | None:
+    def _look(self, run: str, round: int, leg: int) -> dict[str, Any] | None:
         now = chains.standing(self._database, run)
         if now.round != round:
             return None
+        if leg == 1:
+            self._finish_calling_off(run, round)
         followed = self._is_followed(run)
         return {
             "ended": journal.ended(self._database, run),
@@ -395,6 +408,7 @@ class Engine:
             run=run,
             round=round,
             action=action,
+            plan=self._plan(run),
             sources=bearings.sources,
             bytes=accounts.bytes_of(self._plan(run), action),
             bytes_per_second=bearings.bytes_per_second,

@@ -19,21 +19,16 @@ from decamp.model.setbacks import Setback
 from decamp.model.timing import ALWAYS, Schedule
 from decamp.run import locks, schema, workers
 from decamp.run.database import Database, timestamp
-from decamp.run.ledger import mark_verified, write_entry
+from decamp.run.ledger import mark_verified, strike_entry, write_entry
 from decamp.run.redacting import without_secrets
 
 _RUNS, _ACTIONS = schema.runs, schema.actions
+_CALLING_OFF = sa.and_(_ACTIONS.c.state == ActionState.RUNNING, _ACTIONS.c.error.is_not(None))
+"""Of a hook that has failed, and what was done for its server is being taken back."""
 
 
 class Fenced(Exception):
     """Another execution has taken over what this one wanted to write."""
-
-
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """What an execution that has just taken an action over finds."""
-
-    tried: bool
-    recorded: bool
 
 
 class ActionEnd(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +38,17 @@ class ActionEnd(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     kind: str | None = None
     setback: Setback | None = None
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """What an execution that has just taken an action over finds."""
+
+    tried: bool
+    recorded: bool
+    number: int = 1
+    """Of this attempt."""
+    failed: ActionEnd | None = None
+    """A hook failed already: what was done for its server is to be taken back."""
 
 
 def begin(
@@ -128,10 +134,10 @@ def resume(database: Database, run: str, worker: workers.Worker, *, now: bool = 
 
 
 def take_up_again(connection: sa.Connection, run: str, states: Iterable[ActionState]) -> None:
-    """Actions in these states wait again."""
+    """Actions in these states wait again; but for a hook that calls off its server's move: that goes first."""
     connection.execute(
         sa.update(_ACTIONS)
-        .where(_ACTIONS.c.run == run, _ACTIONS.c.state.in_(sorted(states)))
+        .where(_ACTIONS.c.run == run, _ACTIONS.c.state.in_(sorted(states)), sa.not_(_CALLING_OFF))
         .values(
             state=ActionState.WAITING, holder=None, ended_at=None, error=None, error_kind=None, setback=None, said="", changed=time.time()
         )
@@ -149,6 +155,19 @@ def ask_cancel(database: Database, run: str) -> RunState:
             raise Refused(f"run {run} is over ({row.whole}): there is nothing to cancel")
         connection.execute(sa.update(_RUNS).where(_RUNS.c.id == run, _RUNS.c.cancel_asked_at.is_(None)).values(cancel_asked_at=timestamp()))
         return RunState.RUNNING if workers.live_for(connection, row.chain) else RunState.INTERRUPTED
+
+
+def calling_off(database: Database, run: str) -> tuple[str, ...]:
+    """Hooks that have failed, and the process ended before all was taken back that was done for their servers."""
+    with database.reading() as connection:
+        return tuple(connection.execute(sa.select(_ACTIONS.c.id).where(_ACTIONS.c.run == run, _CALLING_OFF)).scalars())
+
+
+def called_off(database: Database, run: str, round: int) -> None:
+    """All of these are taken back, by a round that does them anew."""
+    with database.writing() as connection:
+        if run_of(connection, run).round == round:
+            take_up_again(connection, run, {ActionState.FAILED, ActionState.UNDONE})
 
 
 def left_by(database: Database, worker: str) -> tuple[str, ...]:
@@ -203,9 +222,11 @@ def claim(database: Database, run: str, round: int, action: str, *, token: str, 
         if row.state == ActionState.DONE or (not settle and ActionState(row.state) in ENDED):
             return ActionState(row.state)
         mine = sa.update(_ACTIONS).where(_ACTIONS.c.run == run, _ACTIONS.c.id == action)
+        failing = row.state == ActionState.RUNNING and row.error is not None
+        failed = ActionEnd(state=ActionState.FAILED, error=row.error, kind=row.error_kind) if failing else None
         if settle:
             connection.execute(mine.values(holder=token))
-            return Claim(tried=row.tried, recorded=row.recorded)
+            return Claim(tried=row.tried, recorded=row.recorded, failed=failed)
         if (head.cancel_asked_at or head.drained_at) and not row.tried:
             connection.execute(mine.values(state=ActionState.CANCELLED, ended_at=timestamp(), changed=time.time()))
             return ActionState.CANCELLED
@@ -222,7 +243,7 @@ def claim(database: Database, run: str, round: int, action: str, *, token: str, 
                 changed=time.time(),
             )
         )
-        return Claim(tried=row.tried, recorded=row.recorded)
+        return Claim(tried=row.tried, recorded=row.recorded, number=row.attempts + 1, failed=failed)
 
 
 def holders(database: Database, run: str) -> tuple[bool, bool, dict[str, str | None]]:
@@ -264,6 +285,19 @@ def end_badly(database: Database, run: str, action: str, token: str, end: Action
         how = {"state": end.state, "error": error, "error_kind": end.kind, "setback": setback}
         _fenced_update(connection, run, action, token, **how, ended_at=timestamp())
         locks.release(connection, run, action)
+
+
+def taken_back(database: Database, run: str, hook: str, token: str, action: str) -> None:
+    """What an action did is not there any more, since a hook failed, which `token` holds: it can be done anew. Raises Fenced."""
+    with database.writing() as connection:
+        _fenced_update(connection, run, hook, token)
+        now = timestamp()
+        connection.execute(
+            sa.update(_ACTIONS)
+            .where(_ACTIONS.c.run == run, _ACTIONS.c.id == action)
+            .values(state=ActionState.UNDONE, tried=False, recorded=False, holder=None, ended_at=now, changed=time.time())
+        )
+        strike_entry(connection, run, action)
 
 
 def settle(database: Database, run: str, action: str, token: str) -> None:

@@ -36,6 +36,13 @@ class Ledger:
         with self._database.reading() as connection:
             return tuple(_entry(row) for row in connection.execute(query))
 
+    def everything(self) -> tuple[Entry, ...]:
+        """Of all runs."""
+        if self._database is None:
+            return ()
+        with self._database.reading() as connection:
+            return tuple(_entry(row) for row in connection.execute(sa.select(_LEDGER).order_by(_LEDGER.c.made_at)))
+
     def ids(self, old: str, new: str, ref: Ref | None = None) -> dict[Ref, str]:
         """Old ref -> id in the new cloud, of every copy between these two clouds that is verified and not removed; the youngest counts.
 
@@ -136,6 +143,11 @@ def write_entry(database: Database, connection: sa.Connection, run: str, action:
             },
         )
     )
+
+
+def strike_entry(connection: sa.Connection, run: str, action: str) -> None:
+    """What it tells is not there any more, and may be made again by the same action."""
+    connection.execute(sa.delete(_LEDGER).where(_LEDGER.c.run == run, _LEDGER.c.action == action))
 
 
 def mark_verified(connection: sa.Connection, run: str, action: Action, *, new: str) -> None:

@@ -8,13 +8,16 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 
 from decamp.model.effects import Attempt, Outcome, Performer
 from decamp.model.errors import Changed, Error, Failed, Refused, Unreachable
-from decamp.model.plan import Action, Verb
+from decamp.model.ledger import Entry
+from decamp.model.plan import Action, Plan, Refusal, Verb
+from decamp.model.refs import Ref
 from decamp.model.run import ActionState, error_kind
 from decamp.model.timing import ALWAYS, Schedule
 from decamp.run import journal, locks, workers
@@ -24,15 +27,22 @@ from decamp.run.journal import ActionEnd, Claim, Fenced
 from decamp.run.ledger import Ledger, facts_of, ids_between
 from decamp.run.pacing import Turnstile
 from decamp.run.patience import Patience
+from decamp.run.redacting import without_secrets
 
 LOCK_POLL_SECONDS = 0.5
 TELL_SECONDS = 1.0
 """How often progress is written."""
 
+TAKEN_BACK = {Verb.REMOVE: Verb.CREATE, Verb.START_SERVER: Verb.STOP_SERVER, Verb.UNLOCK_SERVER: Verb.LOCK_SERVER}
+"""What takes back -> what is taken back."""
+
 LEAVES_ITS_HOST = frozenset({Verb.LIVE_MIGRATE, Verb.COLD_MIGRATE, Verb.SHELVE})
 """What is there to get a server off its host: done as well where the server is gone."""
 GONE = {"gone": True}
 """Facts of such an outcome."""
+
+TakeBack = Callable[[Plan, tuple[Entry, ...], str, Ref], tuple[tuple[Action, ...], tuple[Refusal, ...]]]
+"""(plan, ledger, run, server) -> what takes back all that was done for that server alone, and what has to stay."""
 
 Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
@@ -54,6 +64,8 @@ class Office(msgspec.Struct, frozen=True, kw_only=True):
     patience: Patience = Patience()
     attention: Attention
     turnstile: Turnstile
+    take_back: TakeBack | None = None
+    """Without it, what was done for a server stays when a hook of it fails."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     """What schedules are kept by."""
     stopping: Callable[[], bool] = lambda: False
@@ -66,6 +78,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     round: int
     action: Action
+    plan: Plan
     sources: tuple[str, ...]
     """Runs whose facts it may read, the one that counts most last: its own, and what it undoes, confirms or follows."""
     bytes: int = 0
@@ -109,14 +122,17 @@ class _Execution:
         self._office, self._job, self._token = office, job, token
         self._action = job.action
         self._performer = office.performers[job.action.verb]
-        self._attempt = self._new_attempt()
+        self._attempt = self._new_attempt(job.action.id)
         self._began = time.monotonic()
         self._told_at = float("-inf")
         self._has_begun = False
 
     def go(self, claim: Claim) -> ActionState:
+        self._attempt = self._new_attempt(self._action.id, claim.number)
         try:
-            end = self._go(claim)
+            end = claim.failed or self._go(claim)
+            if end and end.state is ActionState.FAILED and self._action.verb is Verb.RUN_HOOK:
+                end = self._call_off(end)
         except Fenced as error:
             raise Stopped from error
         if end is None:
@@ -142,6 +158,41 @@ class _Execution:
         except _Told as told:
             return self._ended_with(told.error)
         return None
+
+    def _call_off(self, end: ActionEnd) -> ActionEnd:
+        """A hook failed: that is journaled, then all that was done for its server is taken back, so that the old one runs again.
+
+        After a crash in between the hook is not run again, and the rest is taken back.
+        """
+        office, job = self._office, self._job
+        if office.take_back is None:
+            return end
+        self._tell(error=without_secrets(end.error or ""), error_kind=end.kind, said="takes back what was done for the server")
+        entries = self._steadily(lambda: Ledger(office.database).everything())
+        actions, refusals = office.take_back(job.plan, entries, job.run, self._action.target)
+        told = "What was done for the server is taken back, and the old one is as it was."
+        try:
+            for action in actions:
+                self._take_back(action)
+        except (_Told, _Cancelled) as error:
+            told = f"It could not all be taken back ({error}): `decamp undo {job.run}` does the rest."
+        return msgspec.structs.replace(end, error=" ".join([f"{end.error}.", told, *(one.text for one in refusals)]))
+
+    def _take_back(self, action: Action) -> None:
+        """As a run of its own would: looked for first, performed, verified; then what it takes back waits to be done anew."""
+        office, performer = self._office, self._office.performers[action.verb]
+        attempt = self._new_attempt(action.id)
+
+        def bring_about() -> Outcome:
+            return performer.find(action, attempt) or performer.perform(action, attempt)
+
+        outcome = self._patiently(lambda: self._call(bring_about))
+        if differences := self._patiently(lambda: self._call(lambda: performer.verify(action, outcome, attempt))):
+            raise _Told(Failed("; ".join(differences)))
+        verb = TAKEN_BACK[action.verb]
+        for done in self._job.plan.actions:
+            if done.verb is verb and done.target == action.target:
+                self._write(partial(journal.taken_back, office.database, self._job.run, self._action.id, self._token, done.id))
 
     def _outcome(self, claim: Claim) -> Outcome:
         """As it is journaled, else the effect, journaled. Where it is closing time before that begins, its locks are given back."""
@@ -390,17 +441,18 @@ class _Execution:
         except (Error, Fenced):
             _log.debug("progress of %s was not written", self._action.id, exc_info=True)
 
-    def _new_attempt(self) -> Attempt:
+    def _new_attempt(self, action: str, number: int = 1) -> Attempt:
         office, job = self._office, self._job
         ledger = Ledger(office.database)
         return Attempt(
             run=job.run,
-            mark=mark_of(job.run, job.action.id),
+            mark=mark_of(job.run, action),
             ids=ids_between(ledger, office.old, office.new),
             facts=facts_of(ledger, job.sources),
             progress=self._progress,
             cancelled=self._cancelled,
             leaving=self._leaving,
+            number=number,
         )
 
     def _tell(self, **values: Any) -> None:

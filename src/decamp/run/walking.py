@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from decamp.model.errors import BadInput
+from decamp.model.hooks import When
 from decamp.model.plan import Action, Plan, VacateGoal, Verb
 from decamp.model.run import ActionState
 
@@ -22,11 +23,13 @@ class Wave(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def going_on(plan: Plan) -> frozenset[str]:
-    """Actions that begin at any time: those that come after the stop of a server, so that no server is down until the next night."""
+    """Actions that begin at any time: those that come after the stop of a server, or after the hook before it, so that no server is down
+    until the next night."""
     going: set[str] = set()
-    stops = {action.id for action in plan.actions if action.verb is Verb.STOP_SERVER}
+    hooked = {action.target: action.id for action in plan.actions if action.args.get("hook") == When.BEFORE_STOP}
+    stops = {hooked.get(action.target, action.id) for action in plan.actions if action.verb is Verb.STOP_SERVER}
     for action in plan.actions:
-        if action.id not in stops and (stops | going).intersection(action.after):
+        if action.id not in stops and any(one in stops or one in going for one in action.after):
             going.add(action.id)
     return frozenset(going)
 
@@ -162,7 +165,7 @@ class Walk:
                 self._broken.add(action.target.id)
 
 
-_BLOCKING = frozenset({ActionState.FAILED, ActionState.SKIPPED, ActionState.CANCELLED})
+_BLOCKING = frozenset({ActionState.FAILED, ActionState.SKIPPED, ActionState.CANCELLED, ActionState.UNDONE})
 
 
 def check_graph(actions: tuple[Action, ...]) -> None:

@@ -20,7 +20,7 @@ from decamp.run.attention import Attention
 from decamp.run.database import Database, open_database
 from decamp.run.pacing import Turnstile
 from decamp.run.patience import Patience
-from decamp.run.performing import Job, Office, Stopped, mark_of, perform_action
+from decamp.run.performing import Job, Office, Stopped, TakeBack, mark_of, perform_action
 from decamp.run.runs import Runs
 
 
@@ -35,7 +35,7 @@ class Bench:
         self.round = 1
         self.stopping = threading.Event()
 
-    def office(self, patience: Patience = QUICK) -> Office:
+    def office(self, patience: Patience = QUICK, take_back: TakeBack | None = None) -> Office:
         return Office(
             database=self.database,
             performers=dict.fromkeys(Verb, self.clerk),
@@ -45,13 +45,14 @@ class Bench:
             patience=patience,
             attention=Attention(self.database),
             turnstile=Turnstile(self.database),
+            take_back=take_back,
             stopping=self.stopping.is_set,
         )
 
     def job(self, name: str, **fields: object) -> Job:
         action = next(action for action in self.plan.actions if action.id == name)
         sources = chains.bearings(self.database, self.run).sources
-        return Job(run=self.run, round=self.round, action=action, sources=sources, **fields)  # type: ignore[arg-type]
+        return Job(run=self.run, round=self.round, action=action, plan=self.plan, sources=sources, **fields)  # type: ignore[arg-type]
 
     def perform(self, name: str = "a", **options: Patience) -> ActionState:
         return perform_action(self.office(**options), self.job(name))
@@ -418,3 +419,23 @@ def test_what_is_claimed_after_a_drain_or_a_cancel_does_not_begin(database: Data
         stop(database, bench.run, bench.round)
         assert bench.perform() is ActionState.CANCELLED
         assert bench.clerk.calls == []
+
+
+def test_a_worker_that_takes_over_a_failed_hook_goes_on_to_take_back_and_does_not_run_it_again(database: Database) -> None:
+    target = Ref("server", "s")
+    create, hook = an_action("c", target=target), an_action("h", "c", verb=Verb.RUN_HOOK, target=target)
+    bench = Bench(database, create, hook)
+    bench.perform("c")
+    remove = an_action("remove", verb=Verb.REMOVE, target=target)
+    office = bench.office(take_back=lambda *_: ((remove,), ()))
+    bench.clerk.when["perform h"] = failing(Failed("it does not work"))
+    bench.clerk.when["performed remove"] = lambda _: bench.stopping.set()
+    with pytest.raises(Stopped):
+        perform_action(office, bench.job("h"))
+
+    bench.stopping.clear()
+    bench.clerk.when.pop("performed remove")
+    assert perform_action(office, bench.job("h")) is ActionState.FAILED
+    assert bench.clerk.performed() == ["c", "h", "remove"]
+    assert (bench.report("c").state, bench.report("h").attempts) == (ActionState.UNDONE, 2)
+    assert "it does not work" in (bench.report("h").error or "")

@@ -17,7 +17,7 @@ def test_every_state_has_its_row() -> None:
 
 
 def test_what_is_done_or_taken_up_by_another_run_is_final_and_all_else_can_still_be_done() -> None:
-    assert not ACTION_TRANSITIONS[ActionState.DONE]
+    assert ACTION_TRANSITIONS[ActionState.DONE] == {ActionState.UNDONE}, "only a hook that fails takes back what is done"
     assert not RUN_TRANSITIONS[RunState.DONE]
     assert not RUN_TRANSITIONS[RunState.DRAINED]
     for table, done in ((ACTION_TRANSITIONS, ActionState.DONE), (RUN_TRANSITIONS, RunState.DONE)):

@@ -1,9 +1,13 @@
-"""A server's disks are read when it is stopped, so that they are one point in time; it is locked when its copy has taken over."""
+"""A server's disks are read when it is stopped, so that they are one point in time; it is locked when its copy has taken over.
+
+The owner's hooks come when they say, all before the lock: until then they can call the move off.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from decamp.model.hooks import When
 from decamp.model.plan import Verb
 from decamp.model.refs import Ref
 from decamp.planning.constraints.needs import wanted
@@ -28,6 +32,21 @@ def check(scene: Scene, at: int) -> Iterator[Violation]:
         copies = scene.on(action.target, *MAKING)
         if not any(scene.precedes(number, at) for number in copies):
             yield scene.violation(at, Rule.HAND_OVER, f"{action.target} may be locked before its copy is there.")
+    if action.verb is Verb.RUN_HOOK:
+        yield from _of_hook(scene, at)
+
+
+def _of_hook(scene: Scene, at: int) -> Iterator[Violation]:
+    action = scene.actions[at]
+    hook, copies = action.args.get("hook"), scene.on(action.target, Verb.CREATE)
+    later = list(scene.on(action.target, Verb.LOCK_SERVER))
+    later += scene.on(action.target, Verb.STOP_SERVER) if hook == When.BEFORE_STOP else ()
+    later += copies if hook == When.AFTER_COPY else ()
+    for number in later:
+        if not scene.precedes(at, number):
+            yield scene.violation(at, Rule.HAND_OVER, f"Hook {hook} may run when {scene.actions[number].id} has been done already.")
+    if hook in {When.AFTER_START, When.VERIFY} and not any(scene.precedes(number, at) for number in copies):
+        yield scene.violation(at, Rule.HAND_OVER, f"Hook {hook} may run before the copy of {action.target} is there.")
 
 
 def _read_from(scene: Scene, at: int) -> list[Ref]:

@@ -13,7 +13,16 @@ from decamp.planning.constraints.scene import MIGRATIONS, Rule, Scene, Violation
 
 VERBS: dict[type, frozenset[Verb]] = {
     MoveGoal: frozenset(
-        {Verb.CREATE, Verb.ADOPT, Verb.TAKE_MEMBER, Verb.STOP_SERVER, Verb.LOCK_SERVER, Verb.START_SERVER, Verb.UNLOCK_SERVER}
+        {
+            Verb.CREATE,
+            Verb.ADOPT,
+            Verb.TAKE_MEMBER,
+            Verb.STOP_SERVER,
+            Verb.LOCK_SERVER,
+            Verb.START_SERVER,
+            Verb.UNLOCK_SERVER,
+            Verb.RUN_HOOK,
+        }
     ),
     VacateGoal: MIGRATIONS | {Verb.SHELVE, Verb.DISABLE_SERVICE, Verb.PROVE_EMPTY, Verb.STOP_COMPUTE, Verb.DELETE_SERVICE},
     ExpandGoal: frozenset(
@@ -29,6 +38,7 @@ ARGUMENTS: dict[Verb, tuple[str, ...]] = {
     Verb.ADOPT: ("id", "because", "resource"),
     Verb.TAKE_MEMBER: ("resource", "member"),
     Verb.REMOVE: ("cloud", "id"),
+    Verb.RUN_HOOK: ("hook", "command"),
     Verb.LIVE_MIGRATE: ("from", "to"),
     Verb.COLD_MIGRATE: ("from", "to"),
     Verb.SHELVE: ("from",),
@@ -46,7 +56,15 @@ NEEDED: dict[type, tuple[str, ...]] = {MoveGoal: ("old",), VacateGoal: ("old",),
 """Surveys without which a plan of this goal cannot be checked."""
 
 HOST_VERBS = frozenset({Verb.DISABLE_SERVICE, Verb.ENABLE_SERVICE, Verb.PROVE_EMPTY, Verb.STOP_COMPUTE, Verb.DELETE_SERVICE})
-SERVER_VERBS = MIGRATIONS | {Verb.SHELVE, Verb.UNSHELVE, Verb.STOP_SERVER, Verb.LOCK_SERVER, Verb.UNLOCK_SERVER, Verb.START_SERVER}
+SERVER_VERBS = MIGRATIONS | {
+    Verb.SHELVE,
+    Verb.UNSHELVE,
+    Verb.STOP_SERVER,
+    Verb.LOCK_SERVER,
+    Verb.UNLOCK_SERVER,
+    Verb.START_SERVER,
+    Verb.RUN_HOOK,
+}
 
 
 def check_made_from(scene: Scene) -> Iterator[Violation]:
