@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Set
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,11 @@ import msgspec
 from decamp import surveying
 from decamp.bootstrap import ROLES, Place
 from decamp.following import Means, follow
+from decamp.model import accounts, due
 from decamp.model.chain import Chain
 from decamp.model.documents import sha256
-from decamp.model.errors import BadInput, Bug, Changed, Refused
+from decamp.model.due import DueRun
+from decamp.model.errors import BadInput, Bug, Changed, Error, Refused
 from decamp.model.findings import Finding
 from decamp.model.ledger import Entry
 from decamp.model.plan import ExpandGoal, MoveGoal, Plan, VacateGoal
@@ -182,6 +185,59 @@ def plan_confirm(place: Place, run: str) -> Plan:
     run = _over(place, run, "confirmed")
     with place.runs() as runs:
         return confirm(runs.plan(run), _entries(runs), run)
+
+
+def confirm_due(place: Place, *, begun: Callable[[str], None], on_event: OnEvent, on_look: OnLook) -> tuple[DueRun, ...]:
+    """Confirm every run whose copies were all proved as long ago as policy says; oldest first, one after the other, each as by itself.
+
+    What keeps one does not keep the others. Raises BadInput where policy says nothing of it.
+    """
+    days = place.settings.the_policy.confirm_after_days
+    if days is None:
+        raise BadInput("no policy says when a run is due: set policy.confirm_after_days in decamp.yaml, or say which RUN")
+
+    def applied(plan: Plan) -> Chain:
+        with place.runs() as runs:
+            failed = {one.plan: one.id for one in runs.all() if one.whole in {RunState.FAILED, RunState.INTERRUPTED}}
+        if plan.id in failed:
+            begun(failed[plan.id])
+            return resume(place, failed[plan.id], on_event=on_event, on_look=on_look)
+        return apply(place, plan, concurrency=None, rate=None, allow_refusals=True, begun=begun, on_event=on_event, on_look=on_look)
+
+    with place.runs() as runs:
+        moves = [one for one in reversed(runs.all()) if one.goal["verb"] == "move" and not one.undone_by and not one.confirmed_by]
+        entries = _entries(runs)
+    return tuple(_confirmed_if_due(place, one, entries, days, applied) for one in moves)
+
+
+def _confirmed_if_due(place: Place, move: RunSummary, entries: tuple[Entry, ...], days: float, applied: Callable[[Plan], Chain]) -> DueRun:
+    told = DueRun(run=move.id, project=move.goal["project"], outcome=due.Outcome.LATER)
+    if move.whole in {RunState.RUNNING, RunState.INTERRUPTED}:
+        return msgspec.structs.replace(told, text=f"it is {move.whole}")
+    verified = due.verified_at(entries, move.id)
+    if verified is None:
+        text = "it made no copy that is still there, or one of them is not proved: resume it, or confirm it by name"
+        return msgspec.structs.replace(told, outcome=due.Outcome.NOTHING, text=text)
+    due_at = due.due_at(verified, days)
+    told = msgspec.structs.replace(told, verified_at=verified.isoformat(timespec="seconds"), due_at=due_at.isoformat(timespec="seconds"))
+    if due_at > datetime.now(UTC):
+        return told
+    try:
+        plan = plan_confirm(place, move.id)
+    except Refused as error:
+        return msgspec.structs.replace(told, outcome=due.Outcome.NOTHING, text=error.message)
+    try:
+        chain = applied(plan)
+    except Error as error:
+        return msgspec.structs.replace(told, outcome=due.Outcome.FAILED, text=error.message, exit_code=error.exit_code)
+    code = accounts.exit_code(chain)
+    return msgspec.structs.replace(
+        told,
+        outcome=due.Outcome.FAILED if code else due.Outcome.CONFIRMED,
+        confirmed_by=chain.id,
+        text="; ".join(refusal.text for refusal in plan.refusals) if not code else f"`decamp status {chain.id}` says what failed",
+        exit_code=code,
+    )
 
 
 def preflight(place: Place, plan: Plan) -> tuple[Finding, ...]:

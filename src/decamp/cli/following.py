@@ -47,6 +47,11 @@ class Following:
     def stop(self) -> None:
         self._live.stop()
 
+    def begin(self) -> None:
+        """Another run, which has nothing to do with those before."""
+        self._run = ""
+        self._told.clear()
+
     def on_event(self, action: ActionReport) -> None:
         if action.state not in ENDED or action.id in self._told:
             return

@@ -71,6 +71,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What may pass by itself is tried again after so long; after twice as long the time after, and so on."""
     migration_rate: str | None = None
     """Bytes a second that the migrations of all runs of one state database take in total, such as 2GB/s; null: as many as they can."""
+    confirm_after_days: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    """So long after the last copy of a run was proved, `decamp confirm --due` deletes the old ones; null: only their owners do."""
     wave_hosts: Annotated[int, msgspec.Meta(ge=1)] = 50
     """After so many freed hosts a vacate looks at the cloud again, and plans the rest anew."""
     drain_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
