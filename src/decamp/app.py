@@ -15,10 +15,11 @@ from decamp import surveying
 from decamp.bootstrap import ROLES, Place
 from decamp.following import Means, follow
 from decamp.model import accounts, due
+from decamp.model import report as reporting
 from decamp.model.chain import Chain
 from decamp.model.documents import sha256
 from decamp.model.due import DueRun
-from decamp.model.errors import BadInput, Bug, Changed, Error, Refused
+from decamp.model.errors import BadInput, Bug, Changed, Error, Refused, Unreachable
 from decamp.model.findings import Finding
 from decamp.model.ledger import Entry
 from decamp.model.plan import ExpandGoal, MoveGoal, Plan, VacateGoal
@@ -341,6 +342,40 @@ def status(place: Place, run: str) -> Chain:
     """The run with those that it follows and that follow it."""
     with place.runs() as runs:
         return runs.chain(run)
+
+
+def report(place: Place, run: str, *, project: str | None = None) -> reporting.Report:
+    """What a run, and those that follow it, have done; with `project` (its id in the old cloud), only what belongs to that.
+
+    Who is no administrator sees his own project alone: that of his credentials in the old cloud. Where that is gone, an administrator of
+    the new cloud sees all. Raises Refused where there is nothing of the project.
+    """
+    only = _only_project(place)
+    if only and project and project != only:
+        raise Refused(f"these credentials belong to project {only}: reports on others are for administrators")
+    clouds = place.settings.clouds
+    with place.runs() as runs:
+        chain = runs.chain(run)
+        return reporting.report(
+            chain,
+            [entry for link in chain.links for entry in runs.ledger.entries(link.report.id)],
+            runs.all(),
+            old=clouds.old,
+            new=clouds.new,
+            now=datetime.now(UTC),
+            project=only or project,
+        )
+
+
+def _only_project(place: Place) -> str | None:
+    """The project that the credentials are limited to; null: they are an administrator's."""
+    old = place.cloud("old")
+    try:
+        return None if old.admin else old.project_id
+    except (Unreachable, BadInput):
+        if place.cloud("new").admin:
+            return None
+        raise
 
 
 def watch(place: Place, run: str, on_event: OnEvent, on_look: OnLook) -> Chain:

@@ -11,6 +11,7 @@ VERBS = {
     "apply": "decamp.cli.apply:Apply",
     "runs": "decamp.cli.runs:Runs",
     "status": "decamp.cli.status:Status",
+    "report": "decamp.cli.report:Report",
     "resume": "decamp.cli.resume:Resume",
     "cancel": "decamp.cli.cancel:Cancel",
     "undo": "decamp.cli.undo:Undo",
