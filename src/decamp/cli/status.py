@@ -45,7 +45,7 @@ class Status(RunTable):
                 rows = [(one.server, one.outcome.value, one.host or "", one.reason, one.text) for one in accounts.server_accounts(chain)]
                 return ("Server", "Outcome", "Host", "Reason", "Said"), rows
             case _:
-                told = msgspec.to_builtins(accounts.figures(chain, datetime.now(UTC)))
+                told = msgspec.to_builtins(accounts.figures(chain, datetime.now(UTC))) | {"waits_until": chain.last.waits_until}
                 return ("Field", "Value"), list(told.items())
 
     def reported(self, parsed_args: argparse.Namespace) -> Chain:
