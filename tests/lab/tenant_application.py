@@ -1,0 +1,54 @@
+"""A tenant with one application in the old cloud, as tests of whole moves need it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from contract import EXTERNAL, Ground
+from contract_servers import image
+
+from decamp.model.refs import Ref
+from decamp.resources import KINDS
+from decamp.resources.performing import OUTSIDE_PROJECTS
+
+WAIT_SECONDS = 180
+
+
+def configured(folder: Path) -> Path:
+    """decamp.yaml of the tenant whose credentials the ground wrote here."""
+    clouds: dict[str, Any] = {}
+    for file in folder.glob("contract-tenant-*.yaml"):
+        clouds |= yaml.safe_load(file.read_text())["clouds"]
+    (folder / "clouds.yaml").write_text(yaml.safe_dump({"clouds": clouds}))
+    mapping = {"network": {EXTERNAL: EXTERNAL}}
+    file = folder / "decamp.yaml"
+    file.write_text(yaml.safe_dump({"clouds_file": "clouds.yaml", "state": "sqlite:///state/decamp.sqlite", "mapping": mapping}))
+    return file
+
+
+def an_application(here: Ground) -> str:
+    """A network, a group that speaks to itself, a port with an address of its own, a volume, an image; and a server of them all: its id."""
+    network, compute, volumes = here.tenant.network, here.tenant.compute, here.tenant.block_storage
+    net = network.create_network(name="crash-net")
+    subnet = network.create_subnet(name="crash-subnet", network_id=net.id, ip_version=4, cidr="10.77.0.0/24")
+    group = network.create_security_group(name="crash-group")
+    network.create_security_group_rule(security_group_id=group.id, direction="ingress", remote_group_id=group.id, ethertype="IPv4")
+    address = {"subnet_id": subnet.id, "ip_address": "10.77.0.77"}
+    port = network.create_port(name="crash-port", network_id=net.id, security_groups=[group.id], fixed_ips=[address])
+    volume = volumes.create_volume(name="crash-volume", size=1)
+    volumes.wait_for_status(volume, "available", wait=WAIT_SECONDS)
+    base = image(here.tenant, bytes(range(256)) * 4096)
+    flavor = compute.find_flavor("m1.small", ignore_missing=False)
+    server = compute.create_server(name="crash-server", image_id=base, flavor_id=flavor.id, networks=[{"port": port.id}])
+    server = compute.wait_for_server(server, wait=WAIT_SECONDS)
+    compute.create_volume_attachment(server, volume_id=volume.id)
+    volumes.wait_for_status(volumes.get_volume(volume.id), "in-use", wait=WAIT_SECONDS)
+    return server.id
+
+
+def belongings(here: Ground) -> set[Ref]:
+    """All that the tenant has in the new cloud, but the default security group that every project is born with."""
+    things = (thing for name, kind in KINDS.items() if name not in OUTSIDE_PROJECTS for thing in kind.export(here.new, here.new.project_id))
+    return {thing.ref for thing in things if thing.project == here.new.project_id}
