@@ -28,7 +28,8 @@ HOOK = """#!/bin/sh
 echo "$DECAMP_HOOK $DECAMP_ATTEMPT $DECAMP_SERVER_NAME $DECAMP_SERVER_ID ${DECAMP_NEW_SERVER_ID:-none}" >> "$PWD/hooks"
 test "$DECAMP_HOOK" != verify || test -e "$PWD/works"
 """
-WAITS_SECONDS = 20
+WAITS_SECONDS = 60
+"""Longer than a busy machine needs to begin a run and to list it."""
 LONGEST_SECONDS = 600
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -228,7 +228,7 @@ def _items(chain: Chain, ledger: dict[tuple[str, str], Entry]) -> list[Item]:
 
 def _item(ref: Ref, several: list[_Done], by_target: dict[Ref, list[_Done]], moved: dict[Ref, int]) -> Item:
     main = next((one for one in reversed(several) if one.action.verb in MADE_BY), several[-1])
-    resource = next((found for one in several if (found := _resource(one.action))), {})
+    resource = next((found for one in several if (found := _resource(one.action))), dict[str, Any]())
     entry = main.entry
     amount = moved[ref]
     if ref.kind == "server":
@@ -254,7 +254,7 @@ def _item(ref: Ref, several: list[_Done], by_target: dict[Ref, list[_Done]], mov
 
 def _resource(action: Action) -> dict[str, Any]:
     told = action.args.get("resource")
-    return told if isinstance(told, dict) else {}
+    return cast(dict[str, Any], told) if isinstance(told, dict) else {}
 
 
 def _named(several: list[_Done]) -> str | None:

@@ -23,6 +23,7 @@ from decamp.run.ledger import mark_verified, strike_entry, write_entry
 from decamp.run.redacting import without_secrets
 
 _RUNS, _ACTIONS = schema.runs, schema.actions
+_DONE_OR_HALF = sa.or_(_ACTIONS.c.state == ActionState.DONE, _ACTIONS.c.recorded)
 _CALLING_OFF = sa.and_(_ACTIONS.c.state == ActionState.RUNNING, _ACTIONS.c.error.is_not(None))
 """Of a hook that has failed, and what was done for its server is being taken back."""
 
@@ -288,13 +289,13 @@ def end_badly(database: Database, run: str, action: str, token: str, end: Action
 
 
 def taken_back(database: Database, run: str, hook: str, token: str, action: str) -> None:
-    """What an action did is not there any more, since a hook failed, which `token` holds: it can be done anew. Raises Fenced."""
+    """What an action did, if it was done, is not there any more, since a hook failed, which `token` holds. Raises Fenced."""
     with database.writing() as connection:
         _fenced_update(connection, run, hook, token)
         now = timestamp()
         connection.execute(
             sa.update(_ACTIONS)
-            .where(_ACTIONS.c.run == run, _ACTIONS.c.id == action)
+            .where(_ACTIONS.c.run == run, _ACTIONS.c.id == action, _DONE_OR_HALF)
             .values(state=ActionState.UNDONE, tried=False, recorded=False, holder=None, ended_at=now, changed=time.time())
         )
         strike_entry(connection, run, action)

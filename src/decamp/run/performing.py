@@ -176,11 +176,18 @@ class _Execution:
                 self._take_back(action)
         except (_Told, _Cancelled) as error:
             told = f"It could not all be taken back ({error}): `decamp undo {job.run}` does the rest."
+        self._repeat_hooks()
         return msgspec.structs.replace(end, error=" ".join([f"{end.error}.", told, *(one.text for one in refusals)]))
+
+    def _repeat_hooks(self) -> None:
+        """Hooks of the server that went well are run again as well: what they stood between is done anew, in the same order."""
+        for action in self._job.plan.actions:
+            if action.verb is Verb.RUN_HOOK and action.target == self._action.target and action.id != self._action.id:
+                self._strike(action)
 
     def _take_back(self, action: Action) -> None:
         """As a run of its own would: looked for first, performed, verified; then what it takes back waits to be done anew."""
-        office, performer = self._office, self._office.performers[action.verb]
+        performer = self._office.performers[action.verb]
         attempt = self._new_attempt(action.id)
 
         def bring_about() -> Outcome:
@@ -192,7 +199,10 @@ class _Execution:
         verb = TAKEN_BACK[action.verb]
         for done in self._job.plan.actions:
             if done.verb is verb and done.target == action.target:
-                self._write(partial(journal.taken_back, office.database, self._job.run, self._action.id, self._token, done.id))
+                self._strike(done)
+
+    def _strike(self, action: Action) -> None:
+        self._write(partial(journal.taken_back, self._office.database, self._job.run, self._action.id, self._token, action.id))
 
     def _outcome(self, claim: Claim) -> Outcome:
         """As it is journaled, else the effect, journaled. Where it is closing time before that begins, its locks are given back."""

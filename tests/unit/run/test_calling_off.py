@@ -20,10 +20,13 @@ def on(verb: Verb, *after: str, target: Ref = SERVER, **fields: object) -> Actio
 
 
 STOP, VOLUME = on(Verb.STOP_SERVER), on(Verb.CREATE, "stop_server/server/s", target=Ref("volume", "v"))
-CREATE = on(Verb.CREATE, VOLUME.id)
+COPIED = an_action(
+    "run_hook/server/s/after_copy", VOLUME.id, verb=Verb.RUN_HOOK, target=SERVER, args={"hook": "after_copy", "command": ["x"]}
+)
+CREATE = on(Verb.CREATE, COPIED.id)
 HOOK = on(Verb.RUN_HOOK, CREATE.id, args={"hook": "verify", "command": ["x"]})
 LOCK, OTHER = on(Verb.LOCK_SERVER, HOOK.id), on(Verb.CREATE, target=Ref("network", "n"))
-PLAN = a_plan(OTHER, STOP, VOLUME, CREATE, HOOK, LOCK, goal=MoveGoal(project="p"))
+PLAN = a_plan(OTHER, STOP, VOLUME, COPIED, CREATE, HOOK, LOCK, goal=MoveGoal(project="p"))
 
 
 def take_back(plan: Plan, entries: tuple[Entry, ...], run: str, server: Ref) -> tuple[tuple[Action, ...], tuple[Refusal, ...]]:
@@ -52,7 +55,7 @@ def test_what_was_done_for_the_server_is_taken_back_and_the_rest_stays(desk: Des
     assert report.state is RunState.FAILED
     undone = ActionState.UNDONE
     assert states(report) == {
-        OTHER.id: ActionState.DONE, STOP.id: undone, VOLUME.id: undone, CREATE.id: undone, HOOK.id: ActionState.FAILED,
+        OTHER.id: ActionState.DONE, STOP.id: undone, VOLUME.id: undone, COPIED.id: undone, CREATE.id: undone, HOOK.id: ActionState.FAILED,
         LOCK.id: ActionState.SKIPPED,
     }  # fmt: skip
     error = next(one.error for one in report.actions if one.id == HOOK.id)
@@ -72,7 +75,7 @@ def test_resume_does_it_all_again_for_that_server(desk: Desk) -> None:
         it.resume(run)
         report = it.wait(run)
     assert report.state is RunState.DONE
-    assert desk.clerk.performed()[before:] == [STOP.id, VOLUME.id, CREATE.id, HOOK.id, LOCK.id]
+    assert desk.clerk.performed()[before:] == [STOP.id, VOLUME.id, COPIED.id, CREATE.id, HOOK.id, LOCK.id]
 
 
 def test_where_it_cannot_all_be_taken_back_that_is_told_with_what_to_do(desk: Desk) -> None:
@@ -103,4 +106,4 @@ def test_after_a_crash_in_between_the_hook_is_not_run_again_and_the_rest_is_take
     hooks = [place for place, one in enumerate(done) if one == HOOK.id]
     assert len(hooks) == 2
     assert set(done[hooks[0] + 1 : hooks[1]]) >= {"remove/server/s", "remove/volume/v", "start_server/server/s"}
-    assert done[hooks[1] - 3 :] == [STOP.id, VOLUME.id, CREATE.id, HOOK.id, LOCK.id], "it began anew before all was taken back"
+    assert done[hooks[1] - 4 :] == [STOP.id, VOLUME.id, COPIED.id, CREATE.id, HOOK.id, LOCK.id], "it began anew before all was taken back"
