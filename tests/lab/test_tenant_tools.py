@@ -91,7 +91,7 @@ def test_a_move_goes_through_waiting_a_kill_a_failed_hook_and_ends_well(tenant: 
         time.sleep(0.5)
     assert listed[0]["Waits until"]
     waiting.send_signal(signal.SIGKILL)
-    waiting.wait()
+    waiting.communicate()
     run = listed[0]["Run"]
     assert tenant.read("runs")[0]["State"] == "interrupted"
 
