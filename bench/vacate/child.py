@@ -17,6 +17,7 @@ from decamp.model.documents import sha256
 from decamp.model.plan import Plan, VacateGoal, Verb
 from decamp.model.policy import Policy
 from decamp.model.survey import Survey
+from decamp.planning import solver
 from decamp.planning.constraints.scene import is_migration
 from decamp.planning.replay import replay
 from decamp.planning.steps import steps
@@ -80,6 +81,7 @@ def main() -> None:
     made = msgspec.json.decode(Path(rest[0]).read_bytes(), type=Plan) if rest else None
     began, began_cpu = time.perf_counter(), _cpu_seconds()
     found = WHAT[what](old, made)
+    solver.close()  # what a child process took is known when it has ended
     measured = Measured(
         wall_seconds=time.perf_counter() - began,
         cpu_seconds=_cpu_seconds() - began_cpu,

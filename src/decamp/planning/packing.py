@@ -7,6 +7,7 @@ never room that another one has to free first, and the peak of each host is its 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
@@ -23,6 +24,9 @@ BREADTH, DEPTH, TRIES = 24, 2, 6
 """Of the search for room: hosts that are looked at for one server, how often what is put out may itself put out others, servers tried on
 each.
 """
+
+BEAM = 8
+"""Of the search for a host's best filling: more find hardly more (`bench/vacate`)."""
 
 
 class Shares(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,8 +122,8 @@ class Packing:
         """Find a host for each; returns those that found none.
 
         Those that are bound by a group or by what the goal avoids go first, each where it fits best. The others are taken host by host,
-        the fullest first: of the classes that are left the one whose server leaves the shortest rest, as a vector. With shares, no more
-        of a class go to a sort of hosts than it says, before every sort has had its own.
+        the fullest first, each with the servers that leave the shortest rest, as a vector. With shares, no more of a class
+        go to a sort of hosts than it says, before every sort has had its own.
         """
         waiting: dict[int, list[int]] = {}
         homeless: list[int] = []
@@ -145,22 +149,45 @@ class Packing:
 
     def _fill(self, hosts: Ints, left: Ints, waiting: dict[int, list[int]]) -> None:
         """`left`: by class, how many may be placed; is lowered by those that were."""
-        demand, worth = self.estate.demand, self.worth
-        for host in hosts[np.argsort(np.maximum(self.free[hosts], 0) @ worth, kind="stable")].tolist():
+        largest_first = np.argsort(-self.size, kind="stable")
+        for host in hosts[np.argsort(np.maximum(self.free[hosts], 0) @ self.worth, kind="stable")].tolist():
             if not left.any():
                 return
-            live = np.flatnonzero((left > 0) & self.estate.fits_kind[:, self.estate.kind_of[host]])
-            while len(live):
-                rest = self.free[host] - demand[live]
-                fits = ((rest >= 0) | (demand[live] == 0)).all(axis=1)
-                live, rest = live[fits], rest[fits]
-                if not len(live):
-                    break
-                number = int(live[((np.maximum(rest, 0) * worth) ** 2).sum(axis=1).argmin()])
-                self.put(waiting[number].pop(), host)
-                left[number] -= 1
-                if not left[number]:
-                    live = live[live != number]
+            live = largest_first[(left > 0)[largest_first] & self.estate.fits_kind[largest_first, self.estate.kind_of[host]]]
+            live = live[((self.estate.demand[live] <= self.free[host]) | (self.estate.demand[live] == 0)).all(axis=1)]
+            if not len(live):
+                continue
+            for number, count in zip(live.tolist(), self._best_filling(host, live, left[live]).tolist(), strict=True):
+                for _ in range(count):
+                    self.put(waiting[number].pop(), host)
+                left[number] -= count
+
+    def _best_filling(self, host: int, classes: Ints, left: Ints) -> Ints:
+        """How many of each class, so that what remains of the host is the shortest vector: a search that keeps the best BEAM fillings of
+        each number of servers.
+        """
+        demand = self.estate.demand[classes]
+        rests, counts, last = (
+            np.maximum(self.free[host], 0)[None, :],
+            np.zeros((1, len(classes)), dtype=np.int64),
+            np.zeros(1, dtype=np.int64),
+        )
+        best, shortest, numbers = counts[0], math.inf, np.arange(len(classes))
+        while True:
+            may_follow = (numbers[None, :] >= last[:, None]) & (counts < left[None, :])
+            after, at = np.nonzero(may_follow)
+            rest = rests[after] - demand[at]
+            fits = (rest >= 0).all(axis=1)
+            after, at, rest = after[fits], at[fits], rest[fits]
+            if not len(at):
+                return best
+            length = ((rest * self.worth) ** 2).sum(axis=1)
+            kept = np.argsort(length, kind="stable")[:BEAM]
+            counts = counts[after[kept]]
+            counts[np.arange(len(kept)), at[kept]] += 1
+            rests, last = rest[kept], at[kept]
+            if length[kept[0]] < shortest:
+                best, shortest = counts[0], float(length[kept[0]])
 
     def is_free_to_go(self, server: int) -> bool:
         """Whether any host may take it that suits its class."""

@@ -21,6 +21,9 @@ ROUNDING = 1e-6
 """Of a bound on a number of hosts: what a solver's tolerances may add to it."""
 
 
+RELUCTANCE = 1e-4
+"""What it costs, in servers of middling size, to move one off a kept host, beside its bytes, of which it may have none: it is a move."""
+
 BUCKETS = 6
 """Hosts of one kind are told apart by which of the two scarcest resources they have more left of, in so many steps."""
 
@@ -32,6 +35,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     """By host, 0 to 1."""
     quota: Floats
     """By class and sort of hosts: how many servers arrive."""
+    leaves: Floats
+    """By class and sort of hosts: how many servers leave hosts that are kept."""
     bytes: float
     """No plan that keeps no more hosts moves less."""
 
@@ -118,13 +123,8 @@ class Relaxation:
         build = Builder()
         z = build.columns(len(hosts), cost=-leaving, upper=1)
         x = build.columns(len(pairs))
-        on_kinds = np.zeros((self.classes, self.sorts))
-        staying = movers & estate.takes[estate.home]
-        np.add.at(on_kinds, (estate.class_of[staying], sort_of[estate.home[staying]]), 1)
-        leaves = np.argwhere(on_kinds)
-        u = build.columns(
-            len(leaves), cost=self._least_bytes()[leaves[:, 0]] / self.unit, upper=on_kinds[leaves[:, 0], leaves[:, 1]] * residents
-        )
+        leaves, on_hosts, cost = self._that_may_leave()
+        u = build.columns(len(leaves), cost=cost / self.unit + RELUCTANCE, upper=on_hosts * residents)
         of_freeable = movers & self.freeable[estate.home]
         total = np.bincount(estate.class_of[of_freeable], minlength=self.classes)
         rows = build.rows(total, total)
@@ -152,7 +152,10 @@ class Relaxation:
         kept[hosts] = solution.values[z]
         quota = np.zeros((self.classes, self.sorts))
         quota[pairs[:, 0], pairs[:, 1]] = solution.values[x]
-        return Proposal(kept=kept, quota=quota, bytes=(solution.bound + leaving.sum()) * self.unit)
+        reluctance = RELUCTANCE * (on_hosts.sum() if residents else 0)
+        leaving_kept = np.zeros((self.classes, self.sorts))
+        np.add.at(leaving_kept, (leaves[:, 0], leaves[:, 1]), solution.values[u])
+        return Proposal(kept=kept, quota=quota, leaves=leaving_kept, bytes=(solution.bound + leaving.sum() - reluctance) * self.unit)
 
     @property
     def unit(self) -> float:
@@ -183,10 +186,18 @@ class Relaxation:
                     usable[:, one] = np.minimum(usable[:, one], residual[:, other] * (asking[:, one] / asking[:, other]).max())
         return usable.astype(np.int64)
 
-    def _least_bytes(self) -> Floats:
-        least = np.full(self.classes, np.inf)
-        np.minimum.at(least, self.estate.class_of, self.estate.bytes.astype(float))
-        return least
+    def _that_may_leave(self) -> tuple[Ints, Ints, Floats]:
+        """Servers on hosts that may be kept, by class, sort of hosts, and how much is to move, in powers of two; how many they are; and
+        what each moves at least.
+        """
+        estate = self.estate
+        staying = np.flatnonzero(self.movers & estate.takes[estate.home])
+        weight = np.log2(estate.bytes[staying] + 1.0).astype(np.int64)
+        keys = np.stack([estate.class_of[staying], self.sort_of[estate.home[staying]], weight], axis=1).reshape(-1, 3)
+        found, of, count = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+        least = np.full(len(found), np.inf)
+        np.minimum.at(least, of.ravel(), estate.bytes[staying].astype(float))
+        return found, count, least
 
     def _offered(self) -> Ints:
         """By host: what movers can hold of it, at most. A host that holds more than it has can go on holding that."""

@@ -24,21 +24,23 @@ HOMELESS = 40
 """Looked at in one problem, at most."""
 NODES = 20
 """Of a branch-and-bound tree: what is not found soon is not found."""
+GAP = 0.02
 STAYING = 0.3
 """What it is worth that a resident stays, as a share of what it is worth that a server of its size finds a place."""
 PATIENCE = 14
 """Problems without success before it is given up."""
 
 
-def repack(packing: Packing, homeless: list[int], random: Random, pace: Pace, *, residents: bool) -> list[int]:
-    """Returns those that are still without a place."""
-    failures = 0
-    while homeless and failures < PATIENCE and not pace.is_over():
+def repack(packing: Packing, homeless: list[int], random: Random, pace: Pace, *, residents: bool, most: int) -> tuple[list[int], int]:
+    """Returns those that are still without a place, and how many problems were solved: no more than `most`."""
+    failures = tried = 0
+    while homeless and failures < PATIENCE and tried < most and not pace.is_over():
         hosts = _neighbours(packing, homeless[random.randrange(len(homeless))], random)
         left = _pack_anew(packing, hosts, homeless, residents) if len(hosts) else homeless
         failures = 0 if left is not homeless else failures + 1
+        tried += 1
         homeless = left
-    return homeless
+    return homeless, tried
 
 
 def _neighbours(packing: Packing, server: int, random: Random) -> Ints:
@@ -71,29 +73,37 @@ def send_home(packing: Packing) -> None:
 
 def _pack_anew(packing: Packing, hosts: Ints, homeless: list[int], residents: bool) -> list[int]:
     estate = packing.estate
+    fits = estate.fits_kind[:, estate.kind_of[hosts]]
     there = [(one, place) for place, host in enumerate(hosts.tolist()) for one in sorted(packing.on[host]) if packing.is_free_to_go(one)]
-    at_home = [(one, place) for one, place in there if residents and estate.home[one] == hosts[place] and estate.is_movable[one]]
+    at_home = [
+        (one, place)
+        for one, place in there
+        if residents and estate.home[one] == hosts[place] and estate.is_movable[one] and fits[estate.class_of[one], place]
+    ]
     guests = [(one, place) for one, place in there if estate.home[one] != hosts[place]]
     room = packing.free[hosts].copy()
     for server, place in (*at_home, *guests):
         room[place] += estate.demand[estate.class_of[server]]
-    fits = estate.fits_kind[:, estate.kind_of[hosts]]
     lost = [one for one in homeless if packing.is_free_to_go(one) and fits[estate.class_of[one]].any()][:HOMELESS]
-    pool: dict[int, list[int]] = {}
+    pool: dict[tuple[bytes, bytes], list[int]] = {}
+    sort_of: dict[int, tuple[bytes, bytes]] = {}
     for server in (*(one for one, _ in at_home), *(one for one, _ in guests), *lost):
-        pool.setdefault(int(estate.class_of[server]), []).append(server)
-    classes = np.array(sorted(pool), dtype=np.int64)
-    row = {number: at for at, number in enumerate(classes.tolist())}
+        number = int(estate.class_of[server])
+        if number not in sort_of:
+            sort_of[number] = estate.demand[number].tobytes(), fits[number].tobytes()
+        pool.setdefault(sort_of[number], []).append(server)
+    row = {sort: at for at, sort in enumerate(pool)}
+    classes = np.array([estate.class_of[several[0]] for several in pool.values()], dtype=np.int64)
     own = np.zeros((len(classes), len(hosts)), dtype=np.int64)
     for server, place in at_home:
-        own[row[int(estate.class_of[server])], place] += 1
+        own[row[sort_of[int(estate.class_of[server])]], place] += 1
     before = float(sum(packing.size[estate.class_of[one]] for one, _ in (*at_home, *guests)))
-    supply = np.array([len(pool[one]) for one in classes.tolist()])
+    supply = np.array([len(several) for several in pool.values()])
     counts = _most_placed(packing, classes, supply, own, fits[classes], room, before)
     if counts is None:
         return homeless
     left = {*homeless, *(server for several in pool.values() for server in several)}
-    _carry_out(packing, hosts, {number: (pool[number], counts[at].tolist()) for number, at in row.items()})
+    _carry_out(packing, hosts, [(several, counts[at].tolist()) for at, several in enumerate(pool.values())])
     return sorted((server for server in left if packing.at[server] == NOWHERE), key=packing.rank)
 
 
@@ -123,7 +133,7 @@ def _most_placed(packing: Packing, classes: Ints, supply: Ints, own: Ints, fits:
         rows = build.rows(np.full(len(homes), -np.inf), np.zeros(len(homes)))
         build.enter(rows, stay)
         build.enter(rows, pair_of[homes[:, 0], homes[:, 1]], -1)
-    solution = solve(build.program(), nodes=NODES)
+    solution = solve(build.program(), nodes=NODES, gap=GAP)
     if solution is None:
         return None
     counts = np.zeros(fits.shape, dtype=np.int64)
@@ -131,11 +141,11 @@ def _most_placed(packing: Packing, classes: Ints, supply: Ints, own: Ints, fits:
     return counts if (counts.T @ demand <= np.maximum(room, 0)).all() else None
 
 
-def _carry_out(packing: Packing, hosts: Ints, wanted: dict[int, tuple[list[int], list[int]]]) -> None:
+def _carry_out(packing: Packing, hosts: Ints, wanted: list[tuple[list[int], list[int]]]) -> None:
     """Who may stay stays; then the others leave, and then they arrive."""
     numbers = hosts.tolist()
     arriving: list[tuple[list[int], list[int]]] = []
-    for servers, row in wanted.values():
+    for servers, row in wanted:
         lack = dict(zip(numbers, row, strict=True))
         moving: list[int] = []
         for server in servers:

@@ -13,6 +13,11 @@ from decamp.planning.packing import NOWHERE, Packing, Shares
 from decamp.planning.relaxation import Relaxation
 from decamp.planning.repacking import repack, send_home
 
+HOSTS_A_PROBLEM, FEWEST_PROBLEMS, MOST_PROBLEMS = 8, 40, 600
+"""How many small problems are solved for one packing, by the number of hosts: they gain a few hosts in a hundred, and take most of the
+time.
+"""
+
 
 class Search:
     """For the hosts that may be freed of one cloud."""
@@ -35,7 +40,7 @@ class Search:
         fewest = self.relaxation.fewest_kept(seconds=self.pace.seconds_left())
         if fewest is None:
             return None
-        low, best = fewest - 1, self.attempt(fewest)
+        low, best = fewest, self.attempt(fewest)
         while best is not None and self.kept(best) - low > 1 and not self.pace.is_over():
             middle = (low + self.kept(best)) // 2
             packing = self.attempt(middle)
@@ -65,6 +70,7 @@ class Search:
         Those for whose servers there is no room are taken back, so that there may be more.
         """
         proposal = self.relaxation.propose(kept, residents=False, seconds=self.pace.seconds_left())
+        is_tight = proposal is None
         proposal = proposal or self.relaxation.propose(kept, seconds=self.pace.seconds_left())
         if proposal is None:
             return None
@@ -73,20 +79,22 @@ class Search:
         packing = Packing(self.estate)
         leaving = [server for host in np.sort(hosts[ranks[kept:]]).tolist() for server in packing.release(host)]
         homeless = packing.place(leaving, Shares(quota=proposal.quota, sort_of=self.relaxation.sort_of))
-        self.settle(packing, homeless)
+        self.settle(packing, homeless, is_tight=is_tight)
         return packing
 
-    def settle(self, packing: Packing, homeless: list[int]) -> None:
+    def settle(self, packing: Packing, homeless: list[int], *, is_tight: bool = False) -> None:
+        """`is_tight`: without moving residents there is no room for all."""
         random = Random(self.seed)  # noqa: S311 the same choices each time, not secret ones
-        while True:
+        problems = max(FEWEST_PROBLEMS, min(MOST_PROBLEMS, len(self.estate.hosts) // HOSTS_A_PROBLEM))
+        while homeless:
             homeless = [server for server in homeless if not packing.make_room(server)]
-            homeless = repack(packing, homeless, random, self.pace, residents=False)
-            if self.residents:
-                homeless = repack(packing, homeless, random, self.pace, residents=True)
-            if not homeless:
-                break
-            packing.take_back(best_to_take_back(packing, homeless))
-            homeless = packing.place(server for server in homeless if packing.at[server] == NOWHERE)
+            for residents in (False, True):
+                if residents >= is_tight and residents <= self.residents:
+                    homeless, tried = repack(packing, homeless, random, self.pace, residents=residents, most=problems)
+                    problems -= tried
+            if homeless:
+                packing.take_back(best_to_take_back(packing, homeless))
+                homeless = packing.place(server for server in homeless if packing.at[server] == NOWHERE)
         send_home(packing)
         while eaten := packing.spare_eaten():
             columns = [self.estate.resources.index(name) for name in eaten]

@@ -1,15 +1,17 @@
-"""The only place that knows an optimiser: linear programs, with whole-numbered variables or without, solved by HiGHS where it is
-installed.
+"""Linear programs, with whole-numbered variables or without, solved by HiGHS in a process of its own (`solving`), where it is installed.
 
 Equal problems have equal answers: one thread, and limits counted in steps. A limit in seconds is a caller's own wish, and may only cut
-short.
+short. An optimiser that dies takes no plan with it: what it died of has no answer, and the planner goes on without.
 """
 
 from __future__ import annotations
 
-import importlib
+import atexit
 import importlib.util
 import math
+import subprocess
+import sys
+import threading
 from functools import cache
 from typing import Any
 
@@ -21,11 +23,20 @@ Floats = NDArray[np.float64]
 
 MIP_NODES = 500
 """Of the branch-and-bound tree. What is found by then is valid, and so is its bound."""
+MIP_GAP = 1e-4
+"""Good enough: so near to what is still possible."""
 SIMPLEX_ITERATIONS = 2_000_000
 MIN_SECONDS = 0.1
+LENGTH_BYTES = 8
 
 
-class Program(msgspec.Struct, kw_only=True, dict=True):
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    nodes: int = MIP_NODES
+    gap: float = MIP_GAP
+    seconds: float | None = None
+
+
+class Program(msgspec.Struct, kw_only=True):
     """Minimise cost x, with lower <= x <= upper and row_lower <= A x <= row_upper; A by its entries that are not 0."""
 
     cost: Floats
@@ -39,6 +50,24 @@ class Program(msgspec.Struct, kw_only=True, dict=True):
     values: Floats
 
 
+class Packed(msgspec.Struct, frozen=True, kw_only=True):
+    """An array, or the lack of one, on its way between processes."""
+
+    dtype: str
+    content: bytes
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    program: dict[str, Packed | None]
+    limits: Limits
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    values: Packed | None
+    """null: no point."""
+    bound: float = 0
+
+
 class Solution(msgspec.Struct, kw_only=True):
     values: Floats
     bound: float
@@ -50,49 +79,79 @@ def is_installed() -> bool:
     return importlib.util.find_spec("highspy") is not None
 
 
-def solve(program: Program, *, nodes: int = MIP_NODES, seconds: float = math.inf) -> Solution | None:
-    """The cheapest point; null where there is none, or none was found within the limits, or no optimiser is installed."""
+def solve(program: Program, *, nodes: int = MIP_NODES, gap: float = MIP_GAP, seconds: float = math.inf) -> Solution | None:
+    """The cheapest point; null where there is none, or none was found within the limits, or no optimiser is installed, or it died."""
     if not is_installed() or seconds <= MIN_SECONDS:
         return None
-    highspy = importlib.import_module("highspy")
-    highs = importlib.import_module("highspy._core")._Highs()  # highspy.Highs prints a banner before it can be told not to
-    highs.setOptionValue("output_flag", False)
-    highs.setOptionValue("threads", 1)
-    highs.setOptionValue("random_seed", 0)
-    highs.setOptionValue("mip_max_nodes", nodes)
-    highs.setOptionValue("simplex_iteration_limit", SIMPLEX_ITERATIONS)
-    highs.setOptionValue("mip_rel_gap", 1e-4)
-    if seconds < math.inf:
-        highs.setOptionValue("time_limit", seconds)
-    highs.passModel(_model(highspy, program))
-    highs.run()
-    status, info = highs.getModelStatus(), highs.getInfo()
-    kinds = highspy.HighsModelStatus
-    if status not in {kinds.kOptimal, kinds.kSolutionLimit, kinds.kTimeLimit, kinds.kIterationLimit}:
+    limits = Limits(nodes=nodes, gap=gap, seconds=None if seconds == math.inf else seconds)
+    fields = {name: pack(getattr(program, name)) for name in Program.__struct_fields__}
+    told = _OPTIMISER.ask(msgspec.msgpack.encode(Question(program=fields, limits=limits)))
+    if told is None:
         return None
-    whole = program.whole is not None and bool(program.whole.any())
-    found = highs.getSolution()
-    if not found.value_valid or (status != kinds.kOptimal and (not whole or not math.isfinite(info.mip_dual_bound))):
-        return None
-    return Solution(
-        values=np.array(found.col_value),
-        bound=info.mip_dual_bound if whole else info.objective_function_value,
-    )
+    answer = msgspec.msgpack.decode(told, type=Answer)
+    return None if answer.values is None else Solution(values=unpack(answer.values), bound=answer.bound)
 
 
-def _model(highspy: Any, program: Program) -> Any:
-    order = np.lexsort((program.rows, program.columns))
-    model = highspy.HighsLp()
-    model.num_col_, model.num_row_ = len(program.cost), len(program.row_lower)
-    model.col_cost_, model.col_lower_, model.col_upper_ = program.cost, program.lower, program.upper
-    model.row_lower_, model.row_upper_ = program.row_lower, program.row_upper
-    matrix = model.a_matrix_
-    matrix.format_ = highspy.MatrixFormat.kColwise
-    matrix.num_col_, matrix.num_row_ = model.num_col_, model.num_row_
-    matrix.start_ = np.searchsorted(program.columns[order], np.arange(model.num_col_ + 1)).astype(np.int32)
-    matrix.index_ = program.rows[order]
-    matrix.value_ = program.values[order]
-    if program.whole is not None and program.whole.any():
-        kinds = highspy.HighsVarType
-        model.integrality_ = [kinds.kInteger if one else kinds.kContinuous for one in program.whole]
-    return model
+def close() -> None:
+    """Ends the optimiser's process; the next question begins another."""
+    _OPTIMISER.close()
+
+
+def pack(array: NDArray[Any] | None) -> Packed | None:
+    return None if array is None else Packed(dtype=array.dtype.str, content=array.tobytes())
+
+
+def unpack(packed: Packed) -> NDArray[Any]:
+    return np.frombuffer(packed.content, dtype=packed.dtype)
+
+
+class Optimiser:
+    """A process that answers questions, one after the other; each goes and comes behind eight bytes that say how long it is."""
+
+    def __init__(self, command: tuple[str, ...]) -> None:
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+        self._turn = threading.Lock()
+
+    def ask(self, question: bytes) -> bytes | None:
+        """Null where the process dies of it: twice, as it may have died of something else before."""
+        with self._turn:
+            return self._exchange(question) or self._exchange(question)
+
+    def close(self) -> None:
+        with self._turn:
+            self._end()
+
+    def _exchange(self, question: bytes) -> bytes | None:
+        told = None
+        try:
+            if self._process is None:
+                # a session of its own: Ctrl-C is for the planner, which then ends with what it has
+                self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+            told = _exchanged(self._process, question)
+        except OSError:
+            pass
+        finally:
+            if told is None:
+                self._end()
+        return told
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+def _exchanged(process: subprocess.Popen[bytes], question: bytes) -> bytes | None:
+    if process.stdin is None or process.stdout is None:
+        return None
+    process.stdin.write(len(question).to_bytes(LENGTH_BYTES) + question)
+    process.stdin.flush()
+    length = process.stdout.read(LENGTH_BYTES)
+    told = process.stdout.read(int.from_bytes(length))
+    return told if len(length) == LENGTH_BYTES and len(told) == int.from_bytes(length) else None
+
+
+_OPTIMISER = Optimiser((sys.executable, "-P", "-m", "decamp.planning.solving"))
+atexit.register(close)
