@@ -80,6 +80,7 @@ def _pack_anew(packing: Packing, hosts: Ints, homeless: list[int], residents: bo
         for one, place in there
         if residents and estate.home[one] == hosts[place] and estate.is_movable[one] and fits[estate.class_of[one], place]
     ]
+    at_home.sort(key=lambda one: (-int(estate.bytes[one[0]]), one))  # of a class the lightest are moved
     guests = [(one, place) for one, place in there if estate.home[one] != hosts[place]]
     room = packing.free[hosts].copy()
     for server, place in (*at_home, *guests):

@@ -10,10 +10,11 @@ import numpy as np
 from decamp.planning.estate import Bools, Estate
 from decamp.planning.pace import Pace
 from decamp.planning.packing import NOWHERE, Packing, Shares
+from decamp.planning.refilling import refill
 from decamp.planning.relaxation import Relaxation
 from decamp.planning.repacking import repack, send_home
 
-HOSTS_A_PROBLEM, FEWEST_PROBLEMS, MOST_PROBLEMS = 8, 40, 600
+HOSTS_A_PROBLEM, FEWEST_PROBLEMS, MOST_PROBLEMS = 25, 40, 200
 """How many small problems are solved for one packing, by the number of hosts: they gain a few hosts in a hundred, and take most of the
 time.
 """
@@ -90,15 +91,26 @@ class Search:
             homeless = [server for server in homeless if not packing.make_room(server)]
             for residents in (False, True):
                 if residents >= is_tight and residents <= self.residents:
+                    homeless = refill(packing, homeless, self.pace, residents=residents)
                     homeless, tried = repack(packing, homeless, random, self.pace, residents=residents, most=problems)
                     problems -= tried
-            if homeless:
+            for _ in range(self._hosts_to_take_back(packing, homeless)):
                 packing.take_back(best_to_take_back(packing, homeless))
                 homeless = packing.place(server for server in homeless if packing.at[server] == NOWHERE)
+                if not homeless:
+                    break
         send_home(packing)
         while eaten := packing.spare_eaten():
             columns = [self.estate.resources.index(name) for name in eaten]
             packing.take_back(max(packing.freed, key=lambda host: (self.estate.room[host, columns].sum(), -host)))
+
+    def _hosts_to_take_back(self, packing: Packing, homeless: list[int]) -> int:
+        """Before what is left is looked at again: half of what the homeless would fill, one at least."""
+        if not homeless:
+            return 0
+        estate, size = self.estate, packing.size[self.estate.class_of]
+        of_a_host = size[np.isin(estate.home, list(packing.freed))].sum() / len(packing.freed)
+        return max(1, int(size[homeless].sum() / max(of_a_host, 1e-9) / 2))
 
     def kept(self, packing: Packing) -> int:
         return self.count - len(packing.freed)

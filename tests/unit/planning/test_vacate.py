@@ -105,6 +105,20 @@ def test_every_pinned_server_keeps_its_host_with_its_own_reason_and_a_way_out(pi
     assert HELP[Reason(pinned)] in plan.refusals[1].text
 
 
+def test_where_every_server_is_pinned_only_empty_hosts_are_freed_and_each_server_says_why():
+    old = survey([host(name) for name in "abc"], [server(f"s-{name}", name, pinned=Pinned.PCI_DEVICE) for name in "ab"])
+    plan = clean(old, vacate(old))
+    assert plan.forecast.freed_hosts == ("c",)
+    assert reasons(plan) == {"a": "host_not_free", "b": "host_not_free", "s-a": "pci_device", "s-b": "pci_device"}
+
+
+def test_a_host_that_holds_more_than_it_has_takes_nothing_and_can_be_emptied():
+    full = [server(f"s{number}", "b") for number in range(3)]
+    old = survey([host("a"), host("b", vcpus=4), host("c", vcpus=16, memory_mib=16384)], [server("s9", "a"), *full])
+    assert moves(clean(old, vacate(old, "a"))) == {"s9": ("a", "c")}
+    assert moves(clean(old, vacate(old, "b"))).keys() == {"s0", "s1", "s2"}
+
+
 def test_all_servers_that_keep_a_host_are_reported_not_the_first():
     servers = [server(f"s{n}", "a", pinned=Pinned.LOCKED) for n in range(7)]
     plan = vacate(survey([host("a"), host("b")], servers), "a")
