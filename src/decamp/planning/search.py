@@ -92,10 +92,10 @@ class Search:
         random = Random(self.seed)  # noqa: S311 the same choices each time, not secret ones
         problems = max(FEWEST_PROBLEMS, min(MOST_PROBLEMS, len(self.estate.hosts) // HOSTS_A_PROBLEM))
         while homeless:
-            homeless = [server for server in homeless if not packing.make_room(server)]
             for residents in (False, True):
                 if residents >= is_tight and residents <= self.residents:
                     homeless = refill(packing, homeless, self.pace, residents=residents)
+                    homeless = [server for server in homeless if not packing.make_room(server)]
                     homeless, tried = repack(packing, homeless, random, self.pace, residents=residents, most=problems)
                     problems -= tried
             for _ in range(self._hosts_to_take_back(packing, homeless)):
