@@ -21,7 +21,7 @@ def main() -> None:
     asked, told = sys.stdin.buffer, sys.stdout.buffer
     while length := asked.read(LENGTH_BYTES):
         question = msgspec.msgpack.decode(asked.read(int.from_bytes(length)), type=Question)
-        fields = {name: None if packed is None else unpack(packed) for name, packed in question.program.items()}
+        fields: dict[str, Any] = {name: None if packed is None else unpack(packed) for name, packed in question.program.items()}
         found = optimum(Program(**fields), question.limits)
         answer = Answer(values=None) if found is None else Answer(values=pack(found.values), bound=found.bound)
         content = msgspec.msgpack.encode(answer)
