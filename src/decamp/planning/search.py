@@ -19,8 +19,8 @@ HOSTS_A_PROBLEM, FEWEST_PROBLEMS, MOST_PROBLEMS = 25, 40, 200
 time.
 """
 
-ATTEMPTS = 2
-"""At as many hosts as possible: later ones gain one host in hundreds, or none."""
+ATTEMPTS, LARGE = 2, 500
+"""At as many hosts as possible; one in a cloud of more hosts than that, where the second gains one host in hundreds, or none."""
 
 
 class Search:
@@ -44,9 +44,10 @@ class Search:
         fewest = self.relaxation.fewest_kept(seconds=self.pace.seconds_left())
         if fewest is None:
             return None
-        low, best, attempts = fewest, self.attempt(fewest), 1
-        while best is not None and self.kept(best) - low > 1 and attempts < ATTEMPTS and not self.pace.is_over():
-            attempts += 1
+        low, best = fewest, self.attempt(fewest)
+        attempts = ATTEMPTS if len(self.estate.hosts) <= LARGE else 1
+        while best is not None and self.kept(best) - low > 1 and attempts > 1 and not self.pace.is_over():
+            attempts -= 1
             middle = (low + self.kept(best)) // 2
             packing = self.attempt(middle)
             low = middle if packing is None or self.kept(packing) > middle else low
