@@ -54,7 +54,10 @@ class Relaxation:
         """By host: what its servers are to move if it is freed."""
         self.classes = len(estate.demand)
         self.kinds = estate.fits_kind.shape[1]
-        self.pairs = np.argwhere(estate.fits_kind & np.isin(np.arange(self.kinds), estate.kind_of[estate.takes])[None, :])
+        may_hold = estate.fits_kind & np.isin(np.arange(self.kinds), estate.kind_of[estate.takes])[None, :]
+        here = self.movers & estate.takes[estate.home]
+        may_hold[estate.class_of[here], estate.kind_of[estate.home[here]]] = True  # where it is it may stay, fitting or not
+        self.pairs = np.argwhere(may_hold)
         self.pairs = self.pairs[np.bincount(estate.class_of[self.movers], minlength=self.classes)[self.pairs[:, 0]] > 0]
         self.grain = self._grain()
         self.spare = _Spare(estate, freeable)

@@ -179,6 +179,12 @@ def test_a_host_without_inventory_is_neither_freed_nor_filled():
     assert reasons(vacate(old, "a"))["s1"] == "no_capacity"
 
 
+def test_a_server_may_stay_on_a_host_without_inventory_says_the_bound():
+    plan = clean(old := survey([host("a"), host("b"), host("c", inventories={})], [server("s1", "c")]), vacate(old))
+    assert plan.forecast.freed_hosts_upper_bound == len(plan.forecast.freed_hosts) == 2
+    assert plan.forecast.occupied_hosts == plan.forecast.occupied_hosts_lower_bound == 1
+
+
 def test_allocations_of_no_server_keep_a_host_and_count_on_another():
     old = survey([host("a"), host("b", other_allocations={"VCPU": 7})], [server("s1", "a")])
     assert reasons(vacate(old, "b")) == {"b": "host_not_free"}
