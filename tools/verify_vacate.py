@@ -53,6 +53,7 @@ class Known:
         self.left: set[str] = self.freed | set(arguments.left_host)
         self.down: set[str] = set(arguments.down_host)
         self.deleted: set[str] = set(arguments.deleted)
+        self.stranded: set[str] = set(arguments.stranded)
         self.status: dict[str, str] = dict(one.split("=", 1) for one in arguments.now)
 
 
@@ -80,7 +81,7 @@ def compare(before: Facts, now: Facts, known: Known) -> Findings:
     check_disks(findings, before, now, known)
     check_freed_hosts(findings, before, now, known)
     check_other_hosts(findings, before, now, known)
-    check_allocations(findings, before, now)
+    check_allocations(findings, before, now, known)
     check_migrations(findings, before, now, known)
     return findings
 
@@ -97,13 +98,14 @@ def check_servers(findings: Findings, before: Facts, now: Facts, known: Known) -
     for server_id, server in now["servers"].items():
         was = before["servers"].get(server_id)
         if was:
-            expected = {**was, "status": known.status.get(server_id, was["status"])}
+            stranded = server_id in known.stranded and server["status"] == "MIGRATING"
+            expected = {**was, "status": "MIGRATING" if stranded else known.status.get(server_id, was["status"])}
             wrong += [
                 f"{label(now, server_id)}: {what} was {told(expected[what])}, is {told(server[what])}{reason(server, what)}"
                 for what in server
                 if what not in MAY_DIFFER and server[what] != expected[what]
             ]
-        if server["task_state"]:
+        if server["task_state"] and server_id not in known.stranded:
             wrong.append(f"{label(now, server_id)}: still {server['task_state']}")
     findings.add("servers", wrong, f"{len(now['servers'])} as before, {len(known.deleted)} deleted by their owners")
 
@@ -120,7 +122,9 @@ def check_hosts_of_servers(findings: Findings, before: Facts, now: Facts, known:
         moved += host != was
         if host != was and was not in known.left:
             wrong.append(f"{label(now, server_id)}: was on {was}, which nobody wanted to leave, and is on {host}")
-        if host in known.freed:
+        if server_id in known.stranded and host not in known.down:
+            wrong.append(f"{label(now, server_id)}: was said to be stranded on a host that died, and is on {host}")
+        elif host in known.freed:
             wrong.append(f"{label(now, server_id)}: on {host}, which was freed")
         elif host is None and server["status"] != ON_NO_HOST:
             wrong.append(f"{label(now, server_id)}: on no host")
@@ -187,7 +191,8 @@ def check_disks(findings: Findings, before: Facts, now: Facts, known: Known) -> 
             wrong.append(f"{label(before, server_id)}: its bytes are on {', '.join(intact)}, and it is on {host}")
         else:
             equal += 1
-            wrong += [f"{label(before, server_id)}: a disk of it is on {place} too" for place in there if place != host and host in there]
+            others = [place for place in there if place != host and host in there and server_id not in known.stranded]
+            wrong += [f"{label(before, server_id)}: a disk of it is on {place} too" for place in others]
     wrong += [
         f"a disk of {server_id}, which is no server, is on {', '.join(there)}"
         for server_id, there in now["disks"].items()
@@ -239,12 +244,13 @@ def check_other_hosts(findings: Findings, before: Facts, now: Facts, known: Know
     findings.add("other hosts", wrong, f"{len(now['services'])} as before: enabled or not, in their aggregates")
 
 
-def check_allocations(findings: Findings, before: Facts, now: Facts) -> None:
+def check_allocations(findings: Findings, before: Facts, now: Facts, known: Known) -> None:
     """On each host, exactly its servers hold something, and each what its flavor asks for. What nobody owned before does not count."""
     wrong, right = [], 0
+    unsettled = known.stranded | {one["uuid"] for one in now["migrations"].values() if one["instance_uuid"] in known.stranded}
     for provider, held in now["providers"].items():
         expected = {server_id: asked(server) for server_id, server in now["servers"].items() if server["host"] == provider}
-        for consumer in sorted({*held, *expected}):
+        for consumer in sorted({*held, *expected} - unsettled):
             if held.get(consumer) == expected.get(consumer):
                 right += 1
             elif consumer in expected or held[consumer] != before["providers"].get(provider, {}).get(consumer):
@@ -288,7 +294,7 @@ def check_migrations(findings: Findings, before: Facts, now: Facts, known: Known
     wrong += [
         f"{label(now, server_id)}: {server['status']}"
         for server_id, server in now["servers"].items()
-        if server["status"] in {"VERIFY_RESIZE", "MIGRATING"}
+        if server["status"] in {"VERIFY_RESIZE", "MIGRATING"} and server_id not in known.stranded
     ]
     findings.add("migrations", wrong, f"{len(made_since(before, now))} were made, and none is under way or waits for anybody")
 
@@ -350,6 +356,7 @@ def main(argv: list[str] | None = None) -> int:
         ("--left-host", "H", "host that was not freed, and that servers were to leave all the same"),
         ("--down-host", "H", "host whose compute service died, for another reason"),
         ("--deleted", "SERVER", "id of a server that its owner deleted meanwhile"),
+        ("--stranded", "SERVER", "id of a server that was leaving a host when its compute service died: Nova goes on when that is back"),
         ("--now", "SERVER=STATUS", "what a server has become meanwhile, for a known reason"),
     ):
         checking.add_argument(option, action="append", default=[], metavar=metavar, help=text)

@@ -138,6 +138,8 @@ def test_a_vacate_in_a_cloud_that_goes_wrong_ends_with_what_can_be_reached_and_l
     assert all(accounts[one]["Outcome"] == "harmed" and "ERROR" in accounts[one]["Said"] for one in broken), [
         accounts[one] for one in broken
     ]
+    stranded = [one for one, server in now.items() if server.status == "MIGRATING"]
+    assert all(now[one].compute_host == faults.killed and accounts[one]["Outcome"] == "stays" for one in stranded)
     assert accounts[faults.deleted]["Outcome"] == "gone"
     assert accounts[faults.started]["Outcome"] == "moved"
     assert now[faults.started].status == "ACTIVE"
@@ -148,6 +150,7 @@ def test_a_vacate_in_a_cloud_that_goes_wrong_ends_with_what_can_be_reached_and_l
         *options("--left-host", {faults.killed, faults.rolling_back}),
         *options("--down-host", [faults.killed]),
         *options("--deleted", [faults.deleted]),
+        *options("--stranded", stranded),
         *options("--now", [f"{faults.started}=ACTIVE", *(f"{one}=ERROR" for one in broken)]),
     )
     print(f"{len(freed)} of {len(hosts)} hosts freed after all; {len(broken)} servers in ERROR, as Nova left them; {seconds:.0f} s")

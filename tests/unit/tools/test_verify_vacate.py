@@ -106,7 +106,7 @@ def vacated() -> Facts:
 
 
 def wrong_with(now: Facts, /, *, was: Facts | None = None, **known: list[str]) -> list[str]:
-    arguments = {"freed_host": ["cmp-1"], "left_host": [], "down_host": [], "deleted": [], "now": [], **known}
+    arguments = {"freed_host": ["cmp-1"], "left_host": [], "down_host": [], "deleted": [], "stranded": [], "now": [], **known}
     findings = verify_vacate.compare(was or before(), now, verify_vacate.Known(Namespace(**arguments)))
     return [line for _, _, lines in findings.rows for line in lines]
 
@@ -187,6 +187,22 @@ def test_what_is_said_beforehand_is_not_told() -> None:
     assert wrong_with(vacated(), deleted=["batch"]) == ["batch (batch): was to be gone, and is there"]
 
 
+def test_a_server_that_was_leaving_a_host_when_it_died_may_hold_both_hosts_and_be_nowhere_else() -> None:
+    now = before()
+    now["services"]["cmp-1"]["state"] = "down"
+    now["servers"]["web"] |= {"status": "MIGRATING", "task_state": "migrating"}
+    now["migrations"]["2"] = migration("web", "cmp-1", "cmp-2", "running")
+    now["providers"]["cmp-1"] = {now["migrations"]["2"]["uuid"]: HELD}
+    now["providers"]["cmp-2"]["web"] = HELD
+    now["disks"]["web"] = {"cmp-1": "w", "cmp-2": "w"}
+    known = {"freed_host": [], "down_host": ["cmp-1"]}
+    assert len(wrong_with(now, **known)) == 7
+    assert wrong_with(now, **known, stranded=["web"]) == []
+    assert wrong_with(now, **known, stranded=["web", "batch"]) == [
+        "batch (batch): was said to be stranded on a host that died, and is on cmp-3"
+    ]
+
+
 def test_servers_may_leave_a_host_that_was_to_be_freed_and_stays() -> None:
     now = vacated()
     now["services"]["cmp-1"], now["providers"]["cmp-1"] = UP, {}
@@ -226,7 +242,7 @@ def test_what_nova_refused_is_told_only_where_nothing_was_to_be_refused(capsys: 
 
 
 def test_the_figures_are_those_of_what_was_done_since_the_record() -> None:
-    known = verify_vacate.Known(Namespace(freed_host=["cmp-1"], left_host=[], down_host=[], deleted=[], now=[]))
+    known = verify_vacate.Known(Namespace(freed_host=["cmp-1"], left_host=[], down_host=[], deleted=[], stranded=[], now=[]))
     told = verify_vacate.figures(before(), vacated(), known)
     assert told == "1 of 3 hosts freed, 2 occupied; 1 migrations within 30 s: 1 live-migration completed"
 
