@@ -52,25 +52,6 @@ def _neighbours(packing: Packing, server: int, random: Random) -> Ints:
     return np.sort(hosts[np.argsort(keys, kind="stable")[::-1][:HOSTS]])
 
 
-def send_home(packing: Packing) -> None:
-    """Residents that were moved return where there is room for them by now, or one of their class that came from elsewhere."""
-    estate = packing.estate
-    for server, home in enumerate(estate.home.tolist()):
-        at, number = packing.at[server], estate.class_of[server]
-        if at in {home, NOWHERE} or home in packing.freed:
-            continue
-        demand = estate.demand[number]
-        if ((packing.free[home] >= demand) | (demand == 0)).all():
-            packing.put(server, home)
-            continue
-        others = (one for one in sorted(packing.on[home]) if estate.class_of[one] == number and estate.home[one] != home)
-        guest = next((one for one in others if packing.is_free_to_go(one)), None)
-        if guest is not None:
-            packing.put(guest, NOWHERE)
-            packing.put(server, home)
-            packing.put(guest, at)
-
-
 def _pack_anew(packing: Packing, hosts: Ints, homeless: list[int], residents: bool) -> list[int]:
     estate = packing.estate
     fits = estate.fits_kind[:, estate.kind_of[hosts]]
@@ -104,7 +85,7 @@ def _pack_anew(packing: Packing, hosts: Ints, homeless: list[int], residents: bo
     if counts is None:
         return homeless
     left = {*homeless, *(server for several in pool.values() for server in several)}
-    _carry_out(packing, hosts, [(several, counts[at].tolist()) for at, several in enumerate(pool.values())])
+    carry_out(packing, hosts, [(several, counts[at].tolist()) for at, several in enumerate(pool.values())])
     return sorted((server for server in left if packing.at[server] == NOWHERE), key=packing.rank)
 
 
@@ -142,21 +123,33 @@ def _most_placed(packing: Packing, classes: Ints, supply: Ints, own: Ints, fits:
     return counts if (counts.T @ demand <= np.maximum(room, 0)).all() else None
 
 
-def _carry_out(packing: Packing, hosts: Ints, wanted: list[tuple[list[int], list[int]]]) -> None:
-    """Who may stay stays; then the others leave, and then they arrive."""
-    numbers = hosts.tolist()
-    arriving: list[tuple[list[int], list[int]]] = []
+def carry_out(packing: Packing, hosts: Ints, wanted: list[tuple[list[int], list[int]]]) -> None:
+    """`wanted`: servers that are as good as each other, and how many of them each host is to have.
+
+    The heaviest that may be at home are there, of the others who may stay stays; then the rest leave, and then they arrive.
+    """
+    estate, numbers = packing.estate, hosts.tolist()
+    arriving: list[tuple[int, int]] = []
     for servers, row in wanted:
         lack = dict(zip(numbers, row, strict=True))
-        moving: list[int] = []
+        goes: dict[int, int] = {}
+        for server in sorted(servers, key=lambda one: (-int(estate.bytes[one]), one)):
+            _give(goes, lack, server, int(estate.home[server]))
         for server in servers:
-            if lack.get(packing.at[server], 0) > 0:
-                lack[packing.at[server]] -= 1
-            else:
-                moving.append(server)
-        for server in moving:
-            packing.put(server, NOWHERE)
-        arriving.append((moving, [host for host, number in lack.items() for _ in range(number)]))
-    for moving, places in arriving:
-        for server, host in zip(moving, places, strict=False):
+            if server not in goes:
+                _give(goes, lack, server, packing.at[server])
+        left = (host for host, number in lack.items() for _ in range(number))
+        goes.update(zip((server for server in servers if server not in goes), left, strict=False))
+        for server in servers:
+            if goes.get(server, NOWHERE) != packing.at[server]:
+                packing.put(server, NOWHERE)
+        arriving += goes.items()
+    for server, host in arriving:
+        if packing.at[server] != host:
             packing.put(server, host)
+
+
+def _give(goes: dict[int, int], lack: dict[int, int], server: int, host: int) -> None:
+    if lack.get(host, 0) > 0:
+        lack[host] -= 1
+        goes[server] = host

@@ -8,15 +8,16 @@ from random import Random
 import numpy as np
 
 from decamp.planning.estate import Bools, Estate
+from decamp.planning.homing import bring_home, send_home
 from decamp.planning.pace import Pace
 from decamp.planning.packing import NOWHERE, Packing, Shares
 from decamp.planning.refilling import refill
 from decamp.planning.relaxation import Relaxation
-from decamp.planning.repacking import repack, send_home
+from decamp.planning.repacking import repack
 
 HOSTS_A_PROBLEM, FEWEST_PROBLEMS, MOST_PROBLEMS = 25, 40, 200
-"""How many small problems are solved for one packing, by the number of hosts: they gain a few hosts in a hundred, and take most of the
-time.
+"""How many small problems are solved for one packing, by the number of hosts, and as many again to bring servers home: they gain a few
+hosts in a hundred, or most of the bytes that need not be moved, and take most of the time.
 """
 
 ATTEMPTS, LARGE = 2, 500
@@ -30,6 +31,7 @@ class Search:
         self.estate, self.freeable, self.seed, self.pace = estate, freeable, seed, pace or Pace()
         self.relaxation = Relaxation(estate, freeable)
         self.count = int(freeable.sum())
+        self.problems = max(FEWEST_PROBLEMS, min(MOST_PROBLEMS, len(estate.hosts) // HOSTS_A_PROBLEM))
         self.residents = True
         """Whether servers of hosts that stay may be moved to make room."""
 
@@ -37,7 +39,10 @@ class Search:
         """What the goal asks for, as far as it is found; nothing where there is no optimiser or no time."""
         goal = self.estate.goal
         packing = self.at_least(min(goal.count, self.count)) if goal.count is not None else self.as_many_as_possible()
-        return packing or Packing(self.estate)
+        if packing is None:
+            return Packing(self.estate)
+        bring_home(packing, self.pace, most=self.problems)
+        return packing
 
     def as_many_as_possible(self) -> Packing | None:
         """The most hosts freed, and among such the least moved. Null where no program proposes anything."""
@@ -91,7 +96,7 @@ class Search:
     def settle(self, packing: Packing, homeless: list[int], *, is_tight: bool = False) -> None:
         """`is_tight`: without moving residents there is no room for all."""
         random = Random(self.seed)  # noqa: S311 the same choices each time, not secret ones
-        problems = max(FEWEST_PROBLEMS, min(MOST_PROBLEMS, len(self.estate.hosts) // HOSTS_A_PROBLEM))
+        problems = self.problems
         while homeless:
             for residents in (False, True):
                 if residents >= is_tight and residents <= self.residents:
