@@ -99,7 +99,7 @@ class _Creating:
     def find(self, action: Action, attempt: Attempt) -> Outcome | None:
         resource, passage = _resource(action), self._way.passage(action, attempt)
         found = _kind(resource.kind).find(passage, resource)
-        return self._outcome(passage, resource, found, "found the copy that an earlier attempt made") if found else None
+        return _copied(passage, resource, found, "found the copy that an earlier attempt made") if found else None
 
     def perform(self, action: Action, attempt: Attempt) -> Outcome:
         sizes, counting = _counting(attempt)
@@ -107,20 +107,13 @@ class _Creating:
         adopt = ALREADY_THERE.get(resource.kind)
         there = adopt(passage, resource) if adopt else None
         if there:
-            return self._outcome(passage, resource, there, "was there already", adopted=True)
+            return _copied(passage, resource, there, "was there already", adopted=True)
         made = _kind(resource.kind).create(passage, resource)
-        return self._outcome(passage, resource, made, "made", moved=max(sizes, default=0))
+        return _copied(passage, resource, made, "made", moved=max(sizes, default=0))
 
     def verify(self, action: Action, outcome: Outcome, attempt: Attempt) -> tuple[str, ...]:
         resource, passage = _resource(action), self._way.passage(action, attempt)
         return _kind(resource.kind).verify(passage, resource, _made(action, outcome))
-
-    def _outcome(self, passage: Passage, resource: Resource, id: str, how: str, *, adopted: bool = False, moved: int = 0) -> Outcome:
-        copy = _kind(resource.kind).read(passage.new, id)
-        if copy is None:
-            raise Failed(f"{passage.new.name}: {resource.kind} {id} was there a moment ago and is not there any more")
-        said = f"{how}: {resource.kind} {resource.name or resource.id} is {id} in {passage.new.name}"
-        return Outcome(id=id, fingerprint=copy.fingerprint, adopted=adopted, bytes=moved, said=said)
 
 
 class _Taking:
@@ -141,11 +134,7 @@ class _Taking:
         member = _member(action)
         made = stack_member.found(passage, resource, member)
         stack_member.completed(passage, resource, member, made, with_data=action.args.get("manner") == "copy")
-        copy = _kind(resource.kind).read(passage.new, made)
-        if copy is None:
-            raise Changed(f"{passage.new.name}: {resource.kind} {made}, which a stack made, is not there any more")
-        said = f"Heat made it: {resource.kind} {resource.name or resource.id} is {made} in {passage.new.name}"
-        return Outcome(id=made, fingerprint=copy.fingerprint, bytes=max(sizes, default=0), said=said)
+        return _copied(passage, resource, made, "Heat made it", moved=max(sizes, default=0))
 
     def verify(self, action: Action, outcome: Outcome, attempt: Attempt) -> tuple[str, ...]:
         resource, passage, made = _resource(action), self._way.passage(action, attempt), _made(action, outcome)
@@ -264,6 +253,14 @@ def _member(action: Action) -> Member:
         return msgspec.convert(action.args["member"], Member)
     except (KeyError, msgspec.ValidationError) as error:
         raise Bug(f"{action.id}: its argument `member` is missing or wrong: {error}") from error
+
+
+def _copied(passage: Passage, resource: Resource, id: str, how: str, *, adopted: bool = False, moved: int = 0) -> Outcome:
+    copy = _kind(resource.kind).read(passage.new, id)
+    if copy is None:
+        raise Failed(f"{passage.new.name}: {resource.kind} {id} was there a moment ago and is not there any more")
+    said = f"{how}: {resource.kind} {resource.name or resource.id} is {id} in {passage.new.name}"
+    return Outcome(id=id, fingerprint=copy.fingerprint, adopted=adopted, bytes=moved, said=said)
 
 
 def _counting(attempt: Attempt) -> tuple[list[int], Callable[[int, int], None]]:
