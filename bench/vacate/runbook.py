@@ -7,6 +7,8 @@ finds no valid host stays, and so does its host, which is enabled again at the e
 
 from __future__ import annotations
 
+import numpy as np
+
 from decamp.model.amounts import add, shortage, subtract, total
 from decamp.model.survey import Host, Server, Survey
 from decamp.planning.constraints import capacity, groups, pinned, traits, zone
@@ -38,8 +40,10 @@ class _Cloud:
     def empty(self) -> Moves:
         moves: Moves = []
         cordoned = self._least_loaded()
-        # dict for its order: the emptiest host is looked for among those that stay
-        self.stay = [host for name, host in self.hosts.items() if name not in set(cordoned)]
+        left = set(self.hosts) - set(cordoned)
+        self.stay = [self.hosts[name] for name in sorted(left, reverse=True)]
+        self.place = {host.name: number for number, host in enumerate(self.stay)}
+        self.weights = np.array([self._weight(host.name) for host in self.stay])
         for name in cordoned:
             for server in list(self.on[name]):
                 target = self._scheduled(server)
@@ -68,8 +72,14 @@ class _Cloud:
         return server.group is not None and self.groups[server.group].policy == groups.AFFINITY
 
     def _scheduled(self, server: Server) -> str | None:
-        found = [host for host in self.stay if self._passes(server, host)]
-        return max(found, key=lambda host: (self._weight(host.name), host.name)).name if found else None
+        """Of those that pass the one with the most free; of equal ones the last by name."""
+        weights = self.weights.copy()
+        for _ in self.stay:
+            best = int(weights.argmax())
+            if self._passes(server, self.stay[best]):
+                return self.stay[best].name
+            weights[best] = -np.inf
+        return None
 
     def _passes(self, server: Server, host: Host) -> bool:
         if shortage(server.allocations, self.free[host.name]) or not zone.allows(server, host) or traits.missing(server, host):
@@ -85,3 +95,4 @@ class _Cloud:
         self.on[target].append(server)
         self.free[source] = add(self.free[source], server.allocations)
         self.free[target] = subtract(self.free[target], server.allocations)
+        self.weights[self.place[target]] = self._weight(target)
