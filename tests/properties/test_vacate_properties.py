@@ -170,7 +170,7 @@ def test_refusals_are_true(old: Survey, goal: VacateGoal, policy: Policy):
         assert refusal.ref.id not in plan.forecast.freed_hosts
         assert refusal.ref.id not in moves(plan)
         if refusal.ref.kind == "host" and refusal.reason is not Reason.HOST_UNKNOWN:
-            _is_true_of_host(refusal.reason, hosts[refusal.ref.id], old, policy)
+            _is_true_of_host(refusal.reason, hosts[refusal.ref.id], old, plan, policy)
         if refusal.ref.kind == "server":
             _is_true_of_server(refusal.reason, servers[refusal.ref.id], old, plan, policy)
     if goal.hosts:
@@ -180,13 +180,14 @@ def test_refusals_are_true(old: Survey, goal: VacateGoal, policy: Policy):
         assert len(plan.forecast.freed_hosts) == goal.count or plan.refusals
 
 
-def _is_true_of_host(reason: Reason, one: Host, old: Survey, policy: Policy) -> None:
+def _is_true_of_host(reason: Reason, one: Host, old: Survey, plan: Plan, policy: Policy) -> None:
+    taken = any(other.host == one.name for other in old.servers) or any(to == one.name for _, to in moves(plan).values())
     holds = {
         Reason.HOST_DOWN: one.state == "down" and any(other.host == one.name for other in old.servers),
         Reason.NO_INVENTORY: not one.inventories,
         Reason.SPARE: policy.spare_hosts > 0,
         Reason.POLICY: one.name in policy.never_touch_hosts,
-        Reason.HOST_NOT_FREE: bool(one.other_allocations) or any(other.host == one.name for other in old.servers),
+        Reason.HOST_NOT_FREE: bool(one.other_allocations) or taken,
     }
     assert holds[reason]
 

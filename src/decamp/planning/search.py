@@ -38,11 +38,15 @@ class Search:
     def find(self) -> Packing:
         """What the goal asks for, as far as it is found; nothing where there is no optimiser or no time."""
         goal = self.estate.goal
-        packing = self.at_least(min(goal.count, self.count)) if goal.count is not None else self.as_many_as_possible()
+        packing = self.as_many_as_possible() if goal.count is None else self.at_least(min(goal.count, self._most()))
         if packing is None:
             return Packing(self.estate)
         bring_home(packing, self.pace, most=self.problems)
         return packing
+
+    def _most(self) -> int:
+        """More cannot be freed: to look for so many costs bytes, and finds none."""
+        return self.count - (self.relaxation.fewest_kept(seconds=self.pace.seconds_left()) or 0)
 
     def as_many_as_possible(self) -> Packing | None:
         """The most hosts freed, and among such the least moved. Null where no program proposes anything."""

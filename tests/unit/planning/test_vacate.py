@@ -286,6 +286,16 @@ def test_a_host_that_is_shunned_takes_nothing_and_may_be_freed_all_the_same():
     assert plan.forecast.freed_hosts == ("b",)
 
 
+def test_where_more_hosts_are_asked_for_than_can_be_freed_those_are_that_cost_least():
+    old = survey(
+        [host("a", vcpus=9), host("b", vcpus=3), host("c", vcpus=3, traits=("AVX",)), host("d", vcpus=3, traits=("AVX",))],
+        [server("big", "b", vcpus=4), server("s1", "c", vcpus=1), server("s2", "c", vcpus=1), server("s3", "c", vcpus=1, traits=("AVX",))],
+    )
+    policy = Policy(never_touch_hosts=("d",))
+    plan = clean(old, vacate(old, count=2, policy=policy), policy)
+    assert (plan.forecast.freed_hosts, moves(plan)) == (("a",), {})
+
+
 def test_the_spare_that_policy_keeps_is_not_eaten():
     old = survey([host("a"), host("b"), host("c")], [*_many("a", 1), *_many("b", 1), *_many("c", 1)])
     # 6 VCPU in use: two hosts of 8 can hold it, and then one of the two that are kept is spare
