@@ -28,16 +28,7 @@ class Desk:
         (self.path / "decamp.yaml").write_text(yaml.safe_dump(self.settings))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "DECAMP_"))}
-        return subprocess.Popen(
-            [sys.executable, "-m", "decamp.cli.main", *arguments],
-            cwd=self.path,
-            env={**environment, "HOME": str(self.path), "COLUMNS": "200"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return started(self.path, *arguments)
 
     def run(self, *arguments: str, status: int = 0, seconds: float = 600) -> tuple[str, str]:
         """(stdout, stderr)"""
@@ -46,6 +37,20 @@ class Desk:
         assert "Traceback" not in out + err
         assert process.returncode == status, out + err
         return out, err
+
+
+def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Decamp in a folder that is its home too, with nothing of whoever runs the tests."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "DECAMP_"))}
+    return subprocess.Popen(
+        [sys.executable, "-m", "decamp.cli.main", *arguments],
+        cwd=folder,
+        env={**environment, "HOME": str(folder), "COLUMNS": "200"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def told(process: subprocess.Popen[str], seconds: float) -> tuple[str, str]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from contract import Ground, ground
+from desk import started, told
 from tenant_application import an_application, belongings, configured
 
 from decamp.lab import Lab
@@ -42,26 +41,17 @@ class Tenant:
         hook = folder / "hook"
         hook.write_text(HOOK)
         hook.chmod(stat.S_IRWXU)
-        told = yaml.safe_load(file.read_text())
-        told["hooks"] = {when: {"command": [str(hook)]} for when in ("before_stop", "after_copy", "after_start", "verify")}
-        file.write_text(yaml.safe_dump(told | {"policy": {"confirm_after_days": 0}}))
+        settings = yaml.safe_load(file.read_text())
+        settings["hooks"] = {when: {"command": [str(hook)]} for when in ("before_stop", "after_copy", "after_start", "verify")}
+        file.write_text(yaml.safe_dump(settings | {"policy": {"confirm_after_days": 0}}))
         self.born_with, self.server = belongings(here), an_application(here)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "DECAMP_"))}
-        return subprocess.Popen(
-            [sys.executable, "-m", "decamp.cli.main", *arguments],
-            cwd=self.folder,
-            env={**environment, "HOME": str(self.folder), "COLUMNS": "200"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return started(self.folder, *arguments)
 
     def run(self, *arguments: str, status: int = 0) -> str:
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=LONGEST_SECONDS)
+        out, err = told(process, LONGEST_SECONDS)
         assert process.returncode == status, out + err
         return out
 
@@ -124,8 +114,8 @@ def test_its_report_tells_of_the_server_in_html_and_json(tenant: Tenant) -> None
 
 
 def test_it_is_confirmed_by_policy(tenant: Tenant) -> None:
-    (told,) = tenant.read("confirm", "--due")
-    assert told["Outcome"] == "confirmed", told
+    (one,) = tenant.read("confirm", "--due")
+    assert one["Outcome"] == "confirmed", one
     assert tenant.here.tenant.compute.find_server(tenant.server) is None
     assert tenant.read("confirm", "--due") == []
     assert Ref("server", tenant.server) not in belongings(tenant.here)

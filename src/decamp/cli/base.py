@@ -155,8 +155,10 @@ def plan_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", type=Path, metavar="PLAN", help="a plan's file, made by `decamp plan`")
 
 
-def run_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a run's id, or the beginning of it (`decamp runs` lists them)")
+def run_argument(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    parser.add_argument(
+        "run", nargs="?" if optional else None, metavar="RUN", help="a run's id, or the beginning of it (`decamp runs` lists them)"
+    )
 
 
 def rate(text: str) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from decamp import app
 from decamp.cli.applying import Applier
+from decamp.cli.base import run_argument
 from decamp.cli.planning import print_refusals
 from decamp.model.chain import Chain
 from decamp.model.due import DueRun
@@ -20,7 +21,7 @@ class Confirm(Applier):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument("run", nargs="?", metavar="RUN", help="a run's id, or the beginning of it (`decamp runs` lists them)")
+        run_argument(parser, optional=True)
         parser.add_argument(
             "--due",
             action="store_true",

@@ -7,6 +7,7 @@ link are packed anew so that as few bytes as possible are away from home, and al
 # pyright: standard
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -74,11 +75,8 @@ def _around(packing: Packing, first: int, away: Sequence[int]) -> Ints:
         for one, other in ((home, at), (at, home)):
             there = links.setdefault(one, {})
             there[other] = there.get(other, 0) + int(estate.bytes[server])
-    around = dict.fromkeys((int(estate.home[first]), packing.at[first]))
-    near: dict[int, int] = {}
-    for host in around:
-        for other, weight in links.get(host, {}).items():
-            near[other] = near.get(other, 0) + weight
+    around: dict[int, None] = {}
+    near: dict[int, float] = dict.fromkeys((int(estate.home[first]), packing.at[first]), math.inf)
     while len(around) < HOSTS:
         linked = [host for host in sorted(near) if host not in around]
         if not linked:
@@ -131,11 +129,7 @@ def _most_at_home(
     build = Builder()
     x = build.columns(len(pairs), upper=supply[pairs[:, 0]], whole=True)
     build.enter(build.rows(supply, supply)[pairs[:, 0]], x)
-    scale = np.tile(np.maximum(demand.max(axis=0), 1).astype(float), len(room))
-    capacity = build.rows(np.full(room.size, -np.inf), room.ravel(), scale=scale).reshape(room.shape)
-    for resource in range(room.shape[1]):
-        asking = demand[pairs[:, 0], resource] > 0
-        build.enter(capacity[pairs[asking, 1], resource], x[asking], demand[pairs[asking, 0], resource])
+    build.fit(x, pairs, demand, room)
     weights = [(row, *np.unique(several, return_counts=True)) for row, several in enumerate(bytes_of.values())]
     row_of = np.concatenate([np.full(len(bytes_), row) for row, bytes_, _ in weights])
     weight = np.concatenate([bytes_ for _, bytes_, _ in weights])

@@ -39,6 +39,14 @@ class Builder:
     def enter(self, rows: Ints, columns: Ints, values: object = 1) -> None:
         self.entries.append((rows, columns, _filled(len(columns), values)))
 
+    def fit(self, columns: Ints, pairs: Ints, demand: Ints, room: Ints) -> None:
+        """No more than there is room for: each column is how many of a row of `demand` are at a row of `room`, as its pair says."""
+        scale = np.tile(np.maximum(demand.max(axis=0), 1).astype(float), len(room))
+        capacity = self.rows(np.full(room.size, -np.inf), room.ravel(), scale=scale).reshape(room.shape)
+        for resource in range(room.shape[1]):
+            asking = demand[pairs[:, 0], resource] > 0
+            self.enter(capacity[pairs[asking, 1], resource], columns[asking], demand[pairs[asking, 0], resource])
+
     def program(self) -> Program:
         rows = np.concatenate([entry[0] for entry in self.entries])
         columns = np.concatenate([entry[1] for entry in self.entries])

@@ -62,13 +62,19 @@ class Relaxation:
         self.grain = self._grain()
         self.spare = _Spare(estate, freeable)
         self.sort_of, self.sorts = self._subdivide()
+        self._fewest_kept: dict[bool, int] = {}
 
     def fewest_kept(self, *, spare: bool = True, seconds: float = math.inf) -> int | None:
         """How many of the freeable hosts every plan keeps, at least.
 
         Only sums count, and a kept host offers all that it has, so hosts of one kind are alike, and their number is one whole-numbered
-        variable.
+        variable. What was found once is not looked for again.
         """
+        if spare not in self._fewest_kept and (found := self._find_fewest_kept(spare, seconds)) is not None:
+            self._fewest_kept[spare] = found
+        return self._fewest_kept.get(spare)
+
+    def _find_fewest_kept(self, spare: bool, seconds: float) -> int | None:
         estate, movers = self.estate, self.movers
         offered = self._offered()
         takes = estate.takes

@@ -101,11 +101,7 @@ def _most_placed(packing: Packing, classes: Ints, supply: Ints, own: Ints, fits:
     build = Builder()
     x = build.columns(len(pairs), cost=-size[pairs[:, 0]], upper=supply[pairs[:, 0]], whole=True)
     build.enter(build.rows(own.sum(axis=1), supply)[pairs[:, 0]], x)
-    scale = np.tile(np.maximum(demand.max(axis=0), 1).astype(float), len(room))
-    capacity = build.rows(np.full(room.size, -np.inf), room.ravel(), scale=scale).reshape(room.shape)
-    for resource in range(room.shape[1]):
-        asking = demand[pairs[:, 0], resource] > 0
-        build.enter(capacity[pairs[asking, 1], resource], x[asking], demand[pairs[asking, 0], resource])
+    build.fit(x, pairs, demand, room)
     more = build.rows(np.array([before + float(size.min()) / 2]), np.array([np.inf]))
     build.enter(np.repeat(more, len(x)), x, size[pairs[:, 0]])
     if len(homes):
