@@ -51,8 +51,9 @@ class Packing:
         """In the order in which they were freed."""
         room = np.maximum(estate.room, 0)[estate.takes].sum(axis=0).astype(float)
         demand = np.bincount(estate.class_of[estate.is_movable], minlength=len(estate.demand)) @ estate.demand if len(estate.demand) else 0
-        scarcity = np.where(room > 0, demand / np.maximum(room, 1), 0.0)
-        self.worth: Floats = scarcity / np.maximum(room / max(1, int(estate.takes.sum())), 1)
+        self.scarcity: Floats = np.where(room > 0, demand / np.maximum(room, 1), 0.0)
+        """Of each resource: the share of all room that servers which may move ask for."""
+        self.worth: Floats = self.scarcity / np.maximum(room / max(1, int(estate.takes.sum())), 1)
         """Of a unit of each resource: the scarcer, the more."""
         self.size: Floats = estate.demand @ self.worth if len(estate.demand) else np.zeros(0)
         """Of a class."""

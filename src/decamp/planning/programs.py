@@ -12,15 +12,16 @@ class Builder:
     """Collects columns, rows and entries."""
 
     def __init__(self) -> None:
-        self.cost, self.upper, self.whole = list[Floats](), list[Floats](), list[Bools]()
+        self.cost, self.lower, self.upper, self.whole = list[Floats](), list[Floats](), list[Floats](), list[Bools]()
         self.row_lower, self.row_upper, self.scales = list[Floats](), list[Floats](), list[Floats]()
         self.entries: list[tuple[Ints, Ints, Floats]] = []
         self.width = self.height = 0
 
-    def columns(self, count: int, *, cost: object = 0, upper: object = np.inf, whole: bool = False) -> Ints:
+    def columns(self, count: int, *, cost: object = 0, lower: object = 0, upper: object = np.inf, whole: bool = False) -> Ints:
         numbers = np.arange(self.width, self.width + count)
         self.width += count
         self.cost.append(_filled(count, cost))
+        self.lower.append(_filled(count, lower))
         self.upper.append(_filled(count, upper))
         self.whole.append(np.full(count, whole))
         return numbers
@@ -56,7 +57,7 @@ class Builder:
         filled = summed != 0
         return Program(
             cost=np.concatenate(self.cost),
-            lower=np.zeros(self.width),
+            lower=np.concatenate(self.lower),
             upper=np.concatenate(self.upper),
             whole=np.concatenate(self.whole),
             row_lower=np.concatenate(self.row_lower),

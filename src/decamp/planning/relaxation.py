@@ -39,6 +39,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     """By class and sort of hosts: how many servers leave hosts that are kept."""
     bytes: float
     """No plan that keeps no more hosts moves less."""
+    prices: Floats
+    """By class: what one server more would cost that has to find a place, in `Relaxation.unit` bytes."""
 
 
 class Relaxation:
@@ -164,7 +166,13 @@ class Relaxation:
         reluctance = RELUCTANCE * (on_hosts.sum() if residents else 0)
         leaving_kept = np.zeros((self.classes, self.sorts))
         np.add.at(leaving_kept, (leaves[:, 0], leaves[:, 1]), solution.values[u])
-        return Proposal(kept=kept, quota=quota, leaves=leaving_kept, bytes=(solution.bound + leaving.sum() - reluctance) * self.unit)
+        return Proposal(
+            kept=kept,
+            quota=quota,
+            leaves=leaving_kept,
+            bytes=(solution.bound + leaving.sum() - reluctance) * self.unit,
+            prices=solution.prices[rows],
+        )
 
     @property
     def unit(self) -> float:

@@ -7,6 +7,7 @@ from random import Random
 
 import numpy as np
 
+from decamp.planning.assembly import Assembly, carry_out
 from decamp.planning.estate import Bools, Estate
 from decamp.planning.homing import bring_home, send_home
 from decamp.planning.pace import Pace
@@ -23,6 +24,11 @@ hosts in a hundred, or most of the bytes that need not be moved, and take most o
 ATTEMPTS, LARGE = 2, 500
 """At as many hosts as possible; one in a cloud of more hosts than that, where the second gains one host in hundreds, or none."""
 
+ASSEMBLED, TRIES, LEFT_PROBLEMS = 3000, 2, 6
+"""Clouds of up to so many hosts are assembled: above that, the program of all their fillings takes minutes. How many numbers of hosts are
+tried, from the most downward; and how many small problems are solved for the few servers that are left without a place.
+"""
+
 
 class Search:
     """For the hosts that may be freed of one cloud."""
@@ -32,6 +38,8 @@ class Search:
         self.relaxation = Relaxation(estate, freeable)
         self.count = int(freeable.sum())
         self.problems = max(FEWEST_PROBLEMS, min(MOST_PROBLEMS, len(estate.hosts) // HOSTS_A_PROBLEM))
+        is_assembled = len(estate.hosts) <= ASSEMBLED and bool(self.relaxation.movers.any()) and bool(estate.resources)
+        self.assembly = Assembly(self.relaxation, seed=seed, pace=self.pace) if is_assembled else None
         self.residents = True
         """Whether servers of hosts that stay may be moved to make room."""
 
@@ -41,7 +49,7 @@ class Search:
         packing = self.as_many_as_possible() if goal.count is None else self.at_least(min(goal.count, self._most()))
         if packing is None:
             return Packing(self.estate)
-        bring_home(packing, self.pace, most=self.problems)
+        bring_home(packing, self.pace, most=self.problems if self.assembly is None else LEFT_PROBLEMS)
         return packing
 
     def _most(self) -> int:
@@ -53,6 +61,9 @@ class Search:
         fewest = self.relaxation.fewest_kept(seconds=self.pace.seconds_left())
         if fewest is None:
             return None
+        assembled = self._as_many_assembled(fewest)
+        if assembled is not None and (len(self.estate.hosts) > LARGE or self.kept(assembled) == fewest):
+            return assembled
         low, best = fewest, self.attempt(fewest)
         attempts = ATTEMPTS if len(self.estate.hosts) <= LARGE else 1
         while best is not None and self.kept(best) - low > 1 and attempts > 1 and not self.pace.is_over():
@@ -60,15 +71,28 @@ class Search:
             middle = (low + self.kept(best)) // 2
             packing = self.attempt(middle)
             low = middle if packing is None or self.kept(packing) > middle else low
-            best = min((one for one in (best, packing) if one is not None), key=lambda one: (self.kept(one), self.bytes(one)))
+            best = self._better(best, packing)
+        return self._better(best, assembled)
+
+    def _as_many_assembled(self, fewest: int) -> Packing | None:
+        best: Packing | None = None
+        for kept in range(fewest, min(fewest + TRIES, self.count)):
+            packing = self.assembled(kept)
+            best = self._better(best, packing)
+            if packing is None or self.kept(packing) <= kept or self.pace.is_over():
+                break
         return best
+
+    def _better(self, *packings: Packing | None) -> Packing | None:
+        """More hosts freed, or fewer bytes moved."""
+        return min((one for one in packings if one is not None), key=lambda one: (self.kept(one), self.bytes(one)), default=None)
 
     def at_least(self, freed: int) -> Packing | None:
         """So many hosts freed, at the least bytes; fewer where that is not found. Never more."""
         best: Packing | None = None
         kept, step = self.count - freed, 1
         while kept >= 0 and not self.pace.is_over():
-            packing = self.attempt(kept)
+            packing = self.assembled(kept) or self.attempt(kept)
             if packing is None:
                 break
             best = packing if best is None else min((best, packing), key=lambda one: (max(0, freed - len(one.freed)), self.bytes(one)))
@@ -78,6 +102,16 @@ class Search:
         while best is not None and len(best.freed) > freed:
             best.take_back(max(best.freed, key=lambda host: (self.relaxation.bytes_leaving[host], -host)))
         return best
+
+    def assembled(self, kept: int) -> Packing | None:
+        """The best fillings for so many kept hosts; those for whose servers there is no room are taken back."""
+        assembled = self.assembly and self.assembly.assemble(self.count - kept)
+        if not self.assembly or not assembled:
+            return None
+        packing = Packing(self.estate)
+        homeless = carry_out(packing, self.assembly.fillings, assembled)
+        self.settle(packing, homeless, problems=LEFT_PROBLEMS)
+        return packing
 
     def attempt(self, kept: int) -> Packing | None:
         """Pack what is proposed for so many kept hosts.
@@ -94,13 +128,12 @@ class Search:
         packing = Packing(self.estate)
         leaving = [server for host in np.sort(hosts[ranks[kept:]]).tolist() for server in packing.release(host)]
         homeless = packing.place(leaving, Shares(quota=proposal.quota, sort_of=self.relaxation.sort_of))
-        self.settle(packing, homeless, is_tight=is_tight)
+        self.settle(packing, homeless, problems=self.problems, is_tight=is_tight)
         return packing
 
-    def settle(self, packing: Packing, homeless: list[int], *, is_tight: bool = False) -> None:
+    def settle(self, packing: Packing, homeless: list[int], *, problems: int, is_tight: bool = False) -> None:
         """`is_tight`: without moving residents there is no room for all."""
         random = Random(self.seed)  # noqa: S311 the same choices each time, not secret ones
-        problems = self.problems
         while homeless:
             for residents in (False, True):
                 if residents >= is_tight and residents <= self.residents:

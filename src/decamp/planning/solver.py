@@ -65,11 +65,14 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     values: Packed | None
     """null: no point."""
+    prices: Packed | None = None
     bound: float = 0
 
 
 class Solution(msgspec.Struct, kw_only=True):
     values: Floats
+    prices: Floats
+    """By row: what one more of it would cost (its dual value); of no use where there are whole-numbered variables."""
     bound: float
     """No point that the program allows costs less."""
 
@@ -89,7 +92,9 @@ def solve(program: Program, *, nodes: int = MIP_NODES, gap: float = MIP_GAP, sec
     if told is None:
         return None
     answer = msgspec.msgpack.decode(told, type=Answer)
-    return None if answer.values is None else Solution(values=unpack(answer.values), bound=answer.bound)
+    if answer.values is None or answer.prices is None:
+        return None
+    return Solution(values=unpack(answer.values), prices=unpack(answer.prices), bound=answer.bound)
 
 
 def close() -> None:

@@ -23,7 +23,7 @@ def main() -> None:
         question = msgspec.msgpack.decode(asked.read(int.from_bytes(length)), type=Question)
         fields: dict[str, Any] = {name: None if packed is None else unpack(packed) for name, packed in question.program.items()}
         found = optimum(Program(**fields), question.limits)
-        answer = Answer(values=None) if found is None else Answer(values=pack(found.values), bound=found.bound)
+        answer = Answer(values=None) if found is None else Answer(values=pack(found.values), prices=pack(found.prices), bound=found.bound)
         content = msgspec.msgpack.encode(answer)
         told.write(len(content).to_bytes(LENGTH_BYTES) + content)
         told.flush()
@@ -53,6 +53,7 @@ def optimum(program: Program, limits: Limits) -> Solution | None:
         return None
     return Solution(
         values=np.array(found.col_value),
+        prices=np.array(found.row_dual) if len(found.row_dual) else np.zeros(len(program.row_lower)),
         bound=info.mip_dual_bound if whole else info.objective_function_value,
     )
 
