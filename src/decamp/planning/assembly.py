@@ -83,13 +83,16 @@ class Assembly:
         self.freeable = np.flatnonzero(relaxation.freeable)
         size = packing.size / max(1e-12, float(packing.size[self.estate.class_of].mean()))
         self.no_place: Floats = NO_PLACE * np.maximum(size, WHOLE)
-        self._may_stay: Bools = np.ones(len(self.estate.hosts), dtype=bool)
+        self._may_stay: Bools = ~relaxation.freeable
+        self._reaches = -1
+        """Kept hosts, at most, for which what is left out of the program is freed for certain."""
         self._known: dict[bytes, Ints] = {}
         self._random = np.random.default_rng(seed)
 
     def assemble(self, freed: int) -> Assembled | None:
         """So many hosts freed, at few bytes. Null where there is no optimiser or no time."""
-        program = self._priced(freed) if self._known or self._begin(freed) else None
+        is_known = len(self.freeable) - freed <= self._reaches
+        program = self._priced(freed) if is_known or self._begin(freed) else None
         return None if program is None else self._assembled(self._decided(program, freed), freed)
 
     def _begin(self, freed: int) -> bool:
@@ -100,7 +103,8 @@ class Assembly:
             return False
         more = min(kept + max(MORE, math.ceil(kept * MORE_SHARE)), len(self.freeable))
         wider = self.relaxation.propose(more, seconds=self.pace.seconds_left())
-        self._may_stay = ~self.relaxation.freeable | (proposal.kept > 0) | (wider is None or wider.kept > 0)
+        self._may_stay |= (proposal.kept > 0) | (wider is None or wider.kept > 0)
+        self._reaches = (kept + more) // 2
         self._add(self._by_rules_of_thumb(proposal, freed))
         for scale in SCALES:
             for _ in range(VARIANTS):

@@ -38,7 +38,8 @@ class Search:
         self.relaxation = Relaxation(estate, freeable)
         self.count = int(freeable.sum())
         self.problems = max(FEWEST_PROBLEMS, min(MOST_PROBLEMS, len(estate.hosts) // HOSTS_A_PROBLEM))
-        is_assembled = len(estate.hosts) <= ASSEMBLED and bool(self.relaxation.movers.any()) and bool(estate.resources)
+        has_work = bool(self.relaxation.movers.any() and estate.takes.any() and estate.resources)
+        is_assembled = has_work and len(estate.hosts) <= ASSEMBLED
         self.assembly = Assembly(self.relaxation, seed=seed, pace=self.pace) if is_assembled else None
         self.residents = True
         """Whether servers of hosts that stay may be moved to make room."""
