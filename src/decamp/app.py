@@ -96,6 +96,12 @@ def assess(
     return assessed(old, new, mapping, project=project or old.project, ledger=_ledger(place), bytes_a_second=bytes_a_second)
 
 
+def allowed_rate(place: Place, bytes_a_second: float) -> float:
+    """What copies may carry of that, as policy says."""
+    limits = place.settings.the_policy.limits
+    return min(rate for rate in (bytes_a_second, limits.copy_rate, limits.copy_rate_per_project) if rate is not None)
+
+
 def plan_vacate(place: Place, goal: VacateGoal, *, old: Survey | None, report: Report, seconds: float | None = None, seed: int = 0) -> Plan:
     """`seconds`: what the planner may take, besides reading the cloud; the plan is then made of what has been found."""
     old = _with_hosts(place, old, report)

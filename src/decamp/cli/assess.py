@@ -42,12 +42,12 @@ class Assess(Lister):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
-        self.rate = parsed_args.rate
+        self.bytes_a_second = app.allowed_rate(self.place, parsed_args.rate * MIB)
         with self.working("surveying") as report:
             self.assessment = app.assess(
                 self.place,
                 project=parsed_args.project,
-                bytes_a_second=self.rate * MIB,
+                bytes_a_second=self.bytes_a_second,
                 old=read_survey(parsed_args.old),
                 new=read_survey(parsed_args.new),
                 report=report,
@@ -66,7 +66,7 @@ class Assess(Lister):
         total, saved = told.total, told.total_saved
         figures = (
             f"{amount_of_bytes(total.bytes)} over the network",
-            f"about {duration(total.seconds)} at {self.rate} MiB/s",
+            f"about {duration(total.seconds)} at {self.bytes_a_second / MIB:.4g} MiB/s",
             f"{amount_of_bytes(total.disk_bytes)} of disk in the new cloud",
         )
         self.out.print(

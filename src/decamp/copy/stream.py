@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from decamp.model.effects import Pace, unpaced
 from decamp.model.errors import BadInput, Failed, Unreachable
 
 CHUNK_BYTES = 2 * 1024 * 1024
@@ -34,13 +35,14 @@ def transfer(
     algorithms: Iterable[str],
     progress: Callable[[int, int], None],
     cancelled: Callable[[], bool],
+    pace: Pace = unpaced,
 ) -> Receipt:
     """Read `chunks` through to `sink`, which has to read all of its argument before it returns.
 
     Raises Unreachable if the source ends early or the sink asks for the bytes twice (both happen when a connection breaks: the whole
     transfer may be made again), and Failed if the source has more than `size_bytes`, the sink leaves bytes unread, or it was cancelled.
     """
-    flow = _Flow(chunks, size_bytes, algorithms, progress, cancelled)
+    flow = _Flow(chunks, size_bytes, algorithms, progress, cancelled, pace)
     sink(flow)
     if flow.passed_bytes != size_bytes:
         raise Failed(f"only {flow.passed_bytes} of {size_bytes} bytes were taken by the receiving side")
@@ -68,6 +70,7 @@ class _Flow:
         algorithms: Iterable[str],
         progress: Callable[[int, int], None],
         cancelled: Callable[[], bool],
+        pace: Pace,
     ) -> None:
         self.passed_bytes = 0
         self._chunks = chunks
@@ -75,6 +78,7 @@ class _Flow:
         self._hashes = _hashes(algorithms)
         self._progress = progress
         self._cancelled = cancelled
+        self._pace = pace
         self._begun = False
 
     def __len__(self) -> int:
@@ -90,9 +94,7 @@ class _Flow:
         return {name: one.hexdigest() for name, one in self._hashes.items()}
 
     def _read(self) -> Iterator[bytes]:
-        for chunk in self._chunks:
-            if self._cancelled():
-                raise Failed(f"stopped after {self.passed_bytes} of {self._size_bytes} bytes, because the run was cancelled")
+        for chunk in self._paced():
             self.passed_bytes += len(chunk)
             if self.passed_bytes > self._size_bytes:
                 raise Failed(f"the source has more than the {self._size_bytes} bytes that it announced")
@@ -102,6 +104,18 @@ class _Flow:
             self._progress(self.passed_bytes, self._size_bytes)
         if self.passed_bytes < self._size_bytes:
             raise Unreachable(f"the source ended after {self.passed_bytes} of {self._size_bytes} bytes")
+
+    def _paced(self) -> Iterator[bytes]:
+        """The chunks, or such pieces of them as may go."""
+        for chunk in self._chunks:
+            begin = 0
+            while begin < len(chunk):
+                if self._cancelled():
+                    raise Failed(f"stopped after {self.passed_bytes} of {self._size_bytes} bytes, because the run was cancelled")
+                going = self._pace(len(chunk) - begin)
+                if going:
+                    yield chunk[begin : begin + going]
+                    begin += going
 
 
 def _hashes(algorithms: Iterable[str]) -> dict[str, hashlib._Hash]:

@@ -10,6 +10,14 @@ import msgspec
 from decamp.model.plan import Action
 from decamp.model.refs import Ref
 
+Pace = Callable[[int], int]
+"""How many of so many bytes may go now. Where none may it waits, a second at most, and returns 0: ask again, and whether to go on."""
+
+
+def unpaced(wanted: int) -> int:
+    """All may go at once."""
+    return wanted
+
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What an action left behind."""
@@ -42,6 +50,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """Called with (bytes or steps done, total) as often as one likes."""
     cancelled: Callable[[], bool]
     """Whether the operator asked to stop: long waits look at it."""
+    pace: Pace = unpaced
+    """Asked before bytes go from cloud to cloud."""
     number: int = 1
     """Counts the attempts of this action in this run, those included that a crash ended."""
     leaving: Callable[[], bool] = lambda: False

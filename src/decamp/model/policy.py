@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 
+from decamp.model.limits import Limits
 from decamp.model.rates import bytes_per_second
 from decamp.model.survey import Pinned, Server
 
@@ -71,6 +72,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What may pass by itself is tried again after so long; after twice as long the time after, and so on."""
     migration_rate: str | None = None
     """Bytes a second that the migrations of all runs of one state database take in total, such as 2GB/s; null: as many as they can."""
+    moves: int | None = None
+    """Servers that are moved to the new cloud at a time, by all runs of one state database; null: as many as their concurrency allows."""
+    moves_per_project: int | None = None
+    moves_per_host: int | None = None
+    """Of each host in the old cloud, as far as the credentials see hosts."""
+    copy_rate: str | None = None
+    """Bytes a second that all copies of one state database carry in total, such as 100MB/s; null: as many as they can."""
+    copy_rate_per_project: str | None = None
     confirm_after_days: Annotated[float, msgspec.Meta(ge=0)] | None = None
     """So long after the last copy of a run was proved, `decamp confirm --due` deletes the old ones; null: only their owners do."""
     wave_hosts: Annotated[int, msgspec.Meta(ge=1)] = 50
@@ -83,11 +92,32 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     copy_timeout_seconds: float = 86400
 
     def __post_init__(self) -> None:
-        if self.migration_rate is not None:
-            bytes_per_second(self.migration_rate)
+        for name in ("moves", "moves_per_project", "moves_per_host"):
+            limit: int | None = getattr(self, name)
+            if limit is not None and limit < 1:
+                raise ValueError(f"{name}: {limit} would let nothing be moved: 1 at least, or leave it out")
+        for name in ("migration_rate", "copy_rate", "copy_rate_per_project"):
+            try:
+                _rate(getattr(self, name))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(
+            moves=self.moves,
+            moves_per_project=self.moves_per_project,
+            moves_per_host=self.moves_per_host,
+            copy_rate=_rate(self.copy_rate),
+            copy_rate_per_project=_rate(self.copy_rate_per_project),
+        )
 
     def pins(self, server: Server) -> Pinned | None:
         """Why the server can be migrated neither live nor cold, which policy does not pass over; null: nothing is known against it."""
         if server.pinned is Pinned.LOCKED and self.locked_servers is LockedServers.MIGRATE:
             return None
         return server.pinned
+
+
+def _rate(text: str | None) -> int | None:
+    return None if text is None else bytes_per_second(text)

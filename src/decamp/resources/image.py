@@ -158,6 +158,7 @@ def create(passage: Passage, resource: Resource) -> str:
         finishing={"visibility": _visibility(passage.new, spec), "protected": spec["protected"], "os_hidden": spec["hidden"], **signature},
         progress=passage.progress,
         cancelled=passage.cancelled,
+        pace=passage.pace,
     )
     _share(passage, resource, made)
     return made

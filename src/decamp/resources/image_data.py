@@ -8,6 +8,7 @@ from openstack.exceptions import raise_from_response
 
 from decamp.clouds import Cloud
 from decamp.copy.stream import CHUNK_BYTES, Body, Receipt, digests_of, transfer
+from decamp.model.effects import Pace, unpaced
 from decamp.model.errors import Failed, Refused
 from decamp.resources import calls
 from decamp.resources.calls import Json
@@ -113,6 +114,7 @@ def copy_image(
     finishing: Json,
     progress: Callable[[int, int], None],
     cancelled: Callable[[], bool],
+    pace: Pace = unpaced,
 ) -> str:
     """Make an image in the new cloud with the bytes of one in the old, and return its id.
 
@@ -122,7 +124,7 @@ def copy_image(
     """
     tags = [*body.get("tags", ()), mark]
     new_id = calls.posted(new, "image", "/images", {**body, "tags": [*tags, UNFINISHED]})["id"]
-    copy_bytes(old, source_id, new, new_id, progress=progress, cancelled=cancelled)
+    copy_bytes(old, source_id, new, new_id, progress=progress, cancelled=cancelled, pace=pace)
     patch(new, new_id, {**finishing, "tags": tags})
     return new_id
 
@@ -146,6 +148,7 @@ def copy_bytes(
     *,
     progress: Callable[[int, int], None],
     cancelled: Callable[[], bool],
+    pace: Pace = unpaced,
 ) -> Receipt:
     """Stream the bytes and prove them: the source's own hash where it has one, the size, and the hash that the new Glance computed.
 
@@ -168,6 +171,7 @@ def copy_bytes(
         algorithms={OWN_ALGORITHM, *expected},
         progress=progress,
         cancelled=cancelled,
+        pace=pace,
     )
     if any(receipt.digests[algorithm] != digest for algorithm, digest in expected.items()):
         raise Failed(f"{old.name}: image {source_id}: the bytes that were read have not the hash that Glance keeps of them")

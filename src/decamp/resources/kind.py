@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from decamp.clouds import Cloud
+from decamp.model.effects import Pace, unpaced
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.resources.attributes import Attribute
@@ -29,6 +30,8 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True):
     progress: Callable[[int, int], None]
     """(done, total) in bytes."""
     cancelled: Callable[[], bool]
+    pace: Pace = unpaced
+    """Asked before bytes go."""
     hidden: Callable[[Resource], Mapping[str, str]] = lambda _: {}
     """Values of the parameters that Heat hides of a stack. Raises Refused where one is not known."""
 

@@ -73,6 +73,7 @@ class _Way:
             mark=attempt.mark,
             progress=progress or attempt.progress,
             cancelled=attempt.cancelled,
+            pace=attempt.pace,
             hidden=self._hidden,
         )
 

@@ -69,6 +69,7 @@ def create(passage: Passage, resource: Resource) -> str:
         finishing={},
         progress=passage.progress,
         cancelled=passage.cancelled,
+        pace=passage.pace,
     )
     _clean_up(passage.old, passage.mark)
     return new_id

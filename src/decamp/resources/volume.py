@@ -241,6 +241,7 @@ def carried_image(passage: Passage, resource: Resource) -> str:
         finishing={},
         progress=passage.progress,
         cancelled=passage.cancelled,
+        pace=passage.pace,
     )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from decamp.model.chain import FollowUp
 from decamp.model.errors import Refused
+from decamp.model.limits import Limits
 from decamp.model.run import ActionState, Conclusion, RunState
 from decamp.model.timing import Schedule
 from decamp.run import journal, schema, workers
@@ -55,6 +56,7 @@ class Bearings(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...]
     """Runs whose facts its actions may read, the one that counts most last: what it undoes or confirms, or the first that it follows."""
     bytes_per_second: int | None
+    limits: Limits
 
 
 def bearings(database: Database, run: str) -> Bearings:
@@ -65,7 +67,8 @@ def bearings(database: Database, run: str) -> Bearings:
             sources.append(before)
         if row.about:
             sources.insert(0, row.about)
-        return Bearings(chain=row.chain, sources=tuple(sources), bytes_per_second=row.bytes_per_second)
+        limits = journal.limits_of(row)
+        return Bearings(chain=row.chain, sources=tuple(sources), bytes_per_second=row.bytes_per_second, limits=limits)
 
 
 def in_order(connection: sa.Connection, run: str) -> tuple[str, ...]:
@@ -145,6 +148,7 @@ def take_up(database: Database, run: str, round: int, follow_up: FollowUp, *, ca
                 follows=run,
                 concurrency=row.concurrency,
                 bytes_per_second=row.bytes_per_second,
+                limits=row.limits,
                 schedule=None if follow_up.conclusion else row.schedule,
             )
     except IntegrityError:

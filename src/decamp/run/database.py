@@ -73,6 +73,11 @@ class Database:
         insert = sqlite.insert if self.is_sqlite else postgresql.insert
         return insert(table).values(**values).on_conflict_do_nothing()
 
+    def only_one(self, connection: sa.Connection, what: str) -> None:
+        """Of all transactions that write, only one at a time comes past here for the same thing."""
+        if not self.is_sqlite:
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext(:what))"), {"what": what})
+
     @contextmanager
     def telling(self) -> Iterator[None]:
         """Translate the errors of SQLAlchemy and its drivers."""
@@ -197,9 +202,8 @@ def _prepare(database: Database) -> None:
         if _version(connection) == schema.VERSION:
             return
     with database.writing() as connection:
-        if not database.is_sqlite:
-            # Two that begin at once: CREATE TABLE IF NOT EXISTS is not safe against itself in PostgreSQL.
-            connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('decamp_schema'))"))
+        # Two that begin at once: CREATE TABLE IF NOT EXISTS is not safe against itself in PostgreSQL.
+        database.only_one(connection, "decamp_schema")
         found = _version(connection)
         if found > schema.VERSION:
             raise BadInput(f"{database.where}: written by a newer Decamp (version {found} of its tables, this one knows {schema.VERSION})")

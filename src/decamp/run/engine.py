@@ -9,25 +9,28 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from dbos import DBOS, SetWorkflowID
 
 from decamp.model import accounts
 from decamp.model.chain import Chain
 from decamp.model.effects import Performer
 from decamp.model.errors import BadInput, Bug, Error, Failed
+from decamp.model.limits import Move, moves_of
 from decamp.model.plan import Action, Plan, VacateGoal, Verb
 from decamp.model.policy import Policy
 from decamp.model.run import ActionReport, ActionState, RunReport, RunState
 from decamp.model.timing import ALWAYS, Schedule
-from decamp.run import chains, journal, workers
+from decamp.run import chains, journal, turns, workers
 from decamp.run.attention import Attention
 from decamp.run.database import open_database
 from decamp.run.durable import QUEUE_POLL_SECONDS, Durable
 from decamp.run.failover import Heart
-from decamp.run.pacing import Turnstile
+from decamp.run.pacing import Rations, Turnstile
 from decamp.run.patience import Patience
 from decamp.run.performing import Job, Office, TakeBack, perform_action
 from decamp.run.presence import Presence
+from decamp.run.queueing import Queue, Queued
 from decamp.run.runs import Runs
 from decamp.run.succession import Follow, Succession
 from decamp.run.walking import Walk, Wave, check_graph, going_on
@@ -44,6 +47,17 @@ MOST_AT_ONCE = 400
 """Actions that one process has in hand at a time, where only the plan's locks say how many may be: each is a thread that mostly waits."""
 PRUNE_SECONDS = 3600.0
 """How often a worker that serves takes away what DBOS keeps of runs that are over."""
+
+
+class _Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """What a walk waits for."""
+
+    running: list[str]
+    held_back: bool
+    """Something could begin, but for the time of the day, or for a turn."""
+    was_open: bool
+    over: list[str]
+    """Moves whose turns are over."""
 
 
 class Engine:
@@ -80,6 +94,7 @@ class Engine:
         self._actions: dict[str, dict[str, Action]] = {}
         self._known_bearings: dict[str, chains.Bearings] = {}
         self._going_on: dict[str, frozenset[str]] = {}
+        self._known_moves: dict[str, dict[str, Move]] = {}
         self._clock = clock
         self._durable: Durable | None = None
         self._heart: Heart | None = None
@@ -93,6 +108,7 @@ class Engine:
             patience=patience or Patience(),
             attention=Attention(database),
             turnstile=Turnstile(database),
+            rations=Rations(database),
             take_back=take_back,
             clock=clock,
             stopping=self._presence.is_stopping,
@@ -124,6 +140,7 @@ class Engine:
 
         Without a concurrency, as many actions as policy says are performed at a time, of a vacate as many as its locks allow.
         `bytes_per_second` is what its migrations may take, with those of all runs; `schedule` is when its actions may begin.
+        What policy limits besides, it limits for the whole of this run, as it is now.
 
         Raises Refused if it is being applied or was interrupted, Changed if it was applied already, BadInput if its graph is broken.
         """
@@ -135,7 +152,7 @@ class Engine:
             concurrency = MOST_AT_ONCE if isinstance(plan.goal, VacateGoal) else self._policy.concurrency
         if concurrency < 1:
             raise BadInput("the concurrency has to be 1 at least")
-        run = journal.begin(self._database, plan, concurrency, self._worker, bytes_per_second, schedule)
+        run = journal.begin(self._database, plan, concurrency, self._worker, bytes_per_second, schedule, self._policy.limits)
         self._start(run, round=1)
         return run
 
@@ -270,20 +287,24 @@ class Engine:
         plan = self._plan(run)
         ended = {action: ActionState(state) for action, state in look["ended"].items()}
         wave = Wave(**look["wave"]) if look["wave"] else None
-        walk = Walk(plan, dict.fromkeys(running, ActionState.RUNNING) | ended, look["concurrency"], wave)
+        states = dict.fromkeys(running, ActionState.RUNNING) | ended
+        walk = Walk(plan, states, look["concurrency"], wave, self._moves(run), look["turns"])
         cancelled, closed, ends, is_open = bool(look["cancelled"]), bool(look["drained"]), 0, bool(look["open"])
         while True:
             closed = self._begin_more(run, round, walk, look["unsettled"], closed=closed or cancelled, is_open=is_open)
-            held_back = walk.holds_back and not closed
+            queued = {} if closed else walk.queued()
+            held_back = bool(walk.holds_back or queued) and not closed
             if not walk.running and not held_back:
                 break
             if ends >= LEG_ENDS:
                 self._enqueue(f"walk/{leg + 1}", run, round, self._walk_workflow, run, round, leg + 1, sorted(walk.running))
                 return "handed over"
-            woken = DBOS.run_step({"name": "await"}, self._await_ends, run, round, sorted(walk.running), held_back)
+            waiting = _Waiting(running=sorted(walk.running), held_back=held_back, was_open=is_open, over=walk.over())
+            woken = DBOS.run_step({"name": "await"}, self._await_ends, run, round, waiting, queued, walk.room)
             if woken is None:
                 return "stale"
             is_open = woken["open"]
+            walk.have_turns(woken["turns"])
             for action, state in woken["ended"].items():
                 walk.end(action, ActionState(state))
                 ends += 1
@@ -341,22 +362,36 @@ class Engine:
             "cancelled": now.cancel_asked,
             "drained": now.drained,
             "open": self._is_open(now.schedule),
+            "turns": turns.held(self._database, run),
             "followed": followed,
             "wave": {"hosts": self._policy.wave_hosts, "share": self._policy.drain_share} if followed else None,
         }
 
-    def _await_ends(self, run: str, round: int, running: list[str], held_back: bool) -> dict[str, Any] | None:
-        """Until one of these ends; where some are held back by the time of the day, also until it is time, or somebody cancels."""
+    def _await_ends(
+        self, run: str, round: int, waiting: _Waiting, queued: Mapping[str, tuple[str, ...]], room: int
+    ) -> dict[str, Any] | None:
+        """Until one of these ends or a move that is queued has its turn; where some are held back, also until the time of the day lets
+        more or less begin than before, or somebody cancels."""
+        if waiting.over:
+            self._database.steadily(lambda: turns.give_back(self._database, run, waiting.over))
+        queue = self._queue(run, queued, room)
         while True:
             self._presence.leave_if_stopping()
-            ended = self._database.steadily(lambda: journal.ended_among(self._database, run, running))
+            ended = self._database.steadily(lambda: journal.ended_among(self._database, run, waiting.running))
             now = chains.standing(self._database, run)
             is_open = self._is_open(now.schedule)
             if now.round != round and not ended:
                 return None
-            if ended or (held_back and (is_open or now.cancel_asked)):
-                return {"ended": ended, "cancelled": now.cancel_asked, "open": is_open}
-            self._presence.await_change(WAKE_SECONDS if running else CLOSED_WAKE_SECONDS)
+            has_turn = () if now.cancel_asked or is_open != waiting.was_open else self._database.steadily(queue.ask)
+            if ended or has_turn or (waiting.held_back and (is_open != waiting.was_open or now.cancel_asked)):
+                return {"ended": ended, "turns": has_turn, "cancelled": now.cancel_asked, "open": is_open}
+            self._presence.await_change(WAKE_SECONDS if waiting.running else CLOSED_WAKE_SECONDS)
+
+    def _queue(self, run: str, queued: Mapping[str, tuple[str, ...]], room: int) -> Queue:
+        moves = {move.name: move for move in self._moves(run).values()}
+        limits, priority = self._bearings(run).limits, chains.standing(self._database, run).schedule.priority
+        asked = tuple(moves[name] for name in queued)
+        return Queue(self._database, Queued(run=run, moves=asked, actions=queued, limits=limits, priority=priority, room=room))
 
     def _is_open(self, schedule: Schedule) -> bool:
         return schedule.opens_at(self._clock()) is None
@@ -381,6 +416,12 @@ class Engine:
     def _is_followed(self, run: str) -> bool:
         """Whether something may follow the run."""
         return self._succession is not None and isinstance(self._plan(run).goal, VacateGoal)
+
+    def _moves(self, run: str) -> dict[str, Move]:
+        """Action -> the move that it is a part of, where the run has limits on moves."""
+        if run not in self._known_moves:
+            self._known_moves[run] = moves_of(self._plan(run)) if self._bearings(run).limits.bound_moves else {}
+        return self._known_moves[run]
 
     def _plan(self, run: str) -> Plan:
         if run not in self._plans:
@@ -412,6 +453,8 @@ class Engine:
             sources=bearings.sources,
             bytes=accounts.bytes_of(self._plan(run), action),
             bytes_per_second=bearings.bytes_per_second,
+            limits=bearings.limits,
+            move=self._moves(run).get(action.id),
             schedule=schedule,
             settle=settle,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -13,11 +13,12 @@ from sqlalchemy.exc import IntegrityError
 from decamp.model.documents import encode
 from decamp.model.effects import Outcome
 from decamp.model.errors import BadInput, Changed, Refused
+from decamp.model.limits import UNLIMITED, Limits
 from decamp.model.plan import Action, ConfirmGoal, Goal, Plan, UndoGoal
 from decamp.model.run import ACTION_TRANSITIONS, ENDED, ActionState, RunState
 from decamp.model.setbacks import Setback
 from decamp.model.timing import ALWAYS, Schedule
-from decamp.run import locks, schema, workers
+from decamp.run import locks, schema, turns, workers
 from decamp.run.database import Database, timestamp
 from decamp.run.ledger import mark_verified, strike_entry, write_entry
 from decamp.run.redacting import without_secrets
@@ -59,6 +60,7 @@ def begin(
     worker: workers.Worker,
     bytes_per_second: int | None = None,
     schedule: Schedule = ALWAYS,
+    limits: Limits = UNLIMITED,
 ) -> str:
     """Store the plan and a run of it, on which `worker` works from now on; the run's id.
 
@@ -79,6 +81,7 @@ def begin(
                 about=about,
                 bytes_per_second=bytes_per_second,
                 schedule=written(schedule),
+                limits=None if limits == UNLIMITED else msgspec.json.encode(limits).decode(),
             )
             workers.enter(connection, worker, listens=run)
     except IntegrityError as error:
@@ -109,6 +112,11 @@ def written(schedule: Schedule) -> str | None:
 def schedule_of(row: Any) -> Schedule:
     """Of a run's row."""
     return msgspec.json.decode(row.schedule, type=Schedule) if row.schedule else ALWAYS
+
+
+def limits_of(row: Any) -> Limits:
+    """Of a run's row."""
+    return msgspec.json.decode(row.limits, type=Limits) if row.limits else UNLIMITED
 
 
 def about_of(goal: Goal) -> str | None:
@@ -317,6 +325,15 @@ def warn(database: Database, run: str, action: str, warning: str) -> None:
         )
 
 
+def say_of_waiting(database: Database, run: str, said: Mapping[str, str]) -> None:
+    """What each of these actions waits for."""
+    with database.writing() as connection:
+        for text in sorted(set(said.values())):
+            where = (_ACTIONS.c.run == run, _ACTIONS.c.state == ActionState.WAITING, _ACTIONS.c.said != text)
+            among = _ACTIONS.c.id.in_(sorted(action for action, about in said.items() if about == text))
+            connection.execute(sa.update(_ACTIONS).where(*where, among).values(said=text, changed=time.time()))
+
+
 def set_aside(database: Database, run: str, round: int, actions: Iterable[str] | None, state: ActionState) -> None:
     """Waiting actions (null: all that wait) are skipped or cancelled."""
     with database.writing() as connection:
@@ -325,7 +342,7 @@ def set_aside(database: Database, run: str, round: int, actions: Iterable[str] |
         where = [_ACTIONS.c.run == run, _ACTIONS.c.state == ActionState.WAITING]
         if actions is not None:
             where.append(_ACTIONS.c.id.in_(sorted(actions)))
-        connection.execute(sa.update(_ACTIONS).where(*where).values(state=state, ended_at=timestamp(), changed=time.time()))
+        connection.execute(sa.update(_ACTIONS).where(*where).values(state=state, ended_at=timestamp(), said="", changed=time.time()))
 
 
 def end_run(database: Database, run: str, round: int, *, followed: bool = False) -> RunState | None:
@@ -350,6 +367,7 @@ def end_run(database: Database, run: str, round: int, *, followed: bool = False)
         over = {"outcome": outcome, "ended_at": now} | ({} if followed else {"concluded_at": now, "whole": outcome})
         connection.execute(sa.update(_RUNS).where(_RUNS.c.id == run, _RUNS.c.outcome.is_(None)).values(**over))
         locks.release(connection, run)
+        turns.release(connection, run)
         return outcome
 
 

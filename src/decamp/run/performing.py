@@ -16,6 +16,7 @@ import msgspec
 from decamp.model.effects import Attempt, Outcome, Performer
 from decamp.model.errors import Changed, Error, Failed, Refused, Unreachable
 from decamp.model.ledger import Entry
+from decamp.model.limits import UNLIMITED, Limits, Move, project_of
 from decamp.model.plan import Action, Plan, Refusal, Verb
 from decamp.model.refs import Ref
 from decamp.model.run import ActionState, error_kind
@@ -25,8 +26,9 @@ from decamp.run.attention import Attention, Seen
 from decamp.run.database import Database, timestamp
 from decamp.run.journal import ActionEnd, Claim, Fenced
 from decamp.run.ledger import Ledger, facts_of, ids_between
-from decamp.run.pacing import Turnstile
+from decamp.run.pacing import Rations, Turnstile
 from decamp.run.patience import Patience
+from decamp.run.queueing import require_turn
 from decamp.run.redacting import without_secrets
 
 LOCK_POLL_SECONDS = 0.5
@@ -64,6 +66,7 @@ class Office(msgspec.Struct, frozen=True, kw_only=True):
     patience: Patience = Patience()
     attention: Attention
     turnstile: Turnstile
+    rations: Rations
     take_back: TakeBack | None = None
     """Without it, what was done for a server stays when a hook of it fails."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -85,6 +88,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What a migration is expected to take."""
     bytes_per_second: int | None = None
     """What those of all runs may take in total."""
+    limits: Limits = UNLIMITED
+    move: Move | None = None
+    """That it is a part of, where the number of moves at a time is limited."""
     schedule: Schedule = ALWAYS
     """When it may begin, and who goes first where others wait for the same."""
     settle: bool = False
@@ -206,6 +212,7 @@ class _Execution:
 
     def _outcome(self, claim: Claim) -> Outcome:
         """As it is journaled, else the effect, journaled. Where it is closing time before that begins, its locks are given back."""
+        self._require_turn()
         while True:
             self._take_locks()
             if claim.recorded and (outcome := self._recorded()):
@@ -217,6 +224,17 @@ class _Execution:
                 continue
             self._record(outcome)
             return outcome
+
+    def _require_turn(self) -> None:
+        """The walk has asked for it; where it cannot be had, the walk lets the action begin all the same, so that it is told here."""
+        job = self._job
+        if job.move is None or self._has_begun:
+            return
+        move, database = job.move, self._office.database
+        try:
+            self._steadily(lambda: require_turn(database, job.run, move, job.limits, job.schedule.priority))
+        except Refused as error:
+            raise _Told(error) from error
 
     def _await_opening(self) -> None:
         """Until the schedule lets it begin."""
@@ -462,6 +480,7 @@ class _Execution:
             progress=self._progress,
             cancelled=self._cancelled,
             leaving=self._leaving,
+            pace=office.rations.pace(job.limits, project_of(self._action)),
             number=number,
         )
 

@@ -1,10 +1,10 @@
-"""The tables of the state database: plans, runs, actions, the ledger, locks with who waits, workers. DBOS keeps its own beside them."""
+"""The tables of the state database: plans, runs, actions, the ledger, locks and turns with who waits, workers. DBOS has its own beside."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSION = 3
+VERSION = 4
 """Of these tables. A database of a newer version is refused, one of an older is upgraded where it is opened."""
 
 metadata = sa.MetaData()
@@ -45,6 +45,7 @@ runs = sa.Table(
     sa.Column("said", sa.Text, comment="What is done after its end, before its follow-up begins"),
     sa.Column("bytes_per_second", sa.BigInteger, comment="What its migrations may take, with those of all runs; null: as much as they can"),
     sa.Column("schedule", sa.Text, comment="JSON: when its actions may begin, and its priority; null: at any time"),
+    sa.Column("limits", sa.Text, comment="JSON: of moves at a time, and of the rate of copies; null: none"),
     sa.UniqueConstraint("plan", "number"),
     sa.Index("decamp_run_by_follows", "follows", unique=True),
 )
@@ -114,6 +115,25 @@ waits = sa.Table(
     sa.Column("beat", sa.Float(53), nullable=False, comment="Seconds since the epoch: when it asked last"),
 )
 
+turns = sa.Table(
+    "decamp_turn",
+    metadata,
+    sa.Column("run", sa.ForeignKey("decamp_run.id"), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True, comment="Of the move"),
+    sa.Column("move", sa.Text, nullable=False, comment="JSON"),
+    sa.Column("taken_at", sa.String(32), nullable=False),
+)
+
+turn_waits = sa.Table(
+    "decamp_turn_wait",
+    metadata,
+    sa.Column("run", sa.ForeignKey("decamp_run.id"), primary_key=True),
+    sa.Column("moves", sa.Text, nullable=False, comment="JSON: the first of those that it would begin"),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("since", sa.Float(53), nullable=False, comment="Seconds since the epoch: when it got a turn last, or asked first"),
+    sa.Column("beat", sa.Float(53), nullable=False, comment="Seconds since the epoch: when it asked last"),
+)
+
 paces = sa.Table(
     "decamp_pace",
     metadata,
@@ -153,5 +173,6 @@ UPGRADES: dict[int, tuple[str, ...]] = {
         "UPDATE decamp_run SET chain = id, concluded_at = ended_at, whole = outcome",
     ),
     3: ("ALTER TABLE decamp_run ADD COLUMN schedule TEXT",),
+    4: ("ALTER TABLE decamp_run ADD COLUMN limits TEXT",),
 }
 """Version -> what makes it of the one before, beside new tables. Older runs stand alone, and those that are over are concluded."""

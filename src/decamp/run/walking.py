@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from decamp.model.errors import BadInput
 from decamp.model.hooks import When
+from decamp.model.limits import Move
 from decamp.model.plan import Action, Plan, VacateGoal, Verb
-from decamp.model.run import ActionState
+from decamp.model.run import ENDED, ActionState
 
 
 class Wave(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,8 +39,17 @@ def going_on(plan: Plan) -> frozenset[str]:
 class Walk:
     """The walk over one plan. Told what ended and how, it says what to begin and what is to be skipped."""
 
-    def __init__(self, plan: Plan, states: Mapping[str, ActionState], concurrency: int, wave: Wave | None = None) -> None:
-        """`states` of actions that are not waiting; running ones are taken for begun."""
+    def __init__(
+        self,
+        plan: Plan,
+        states: Mapping[str, ActionState],
+        concurrency: int,
+        wave: Wave | None = None,
+        moves: Mapping[str, Move] | None = None,
+        turns: Iterable[str] = (),
+    ) -> None:
+        """`states` of actions that are not waiting; running ones are taken for begun. `moves` begin when they have their turn: which one
+        each action is a part of, and the names of those that have it."""
         self._actions = {action.id: action for action in plan.actions}
         self._position = {action.id: position for position, action in enumerate(plan.actions)}
         self._order = [action.id for action in plan.actions]
@@ -61,6 +72,16 @@ class Walk:
         self._going_on = going_on(plan)
         self._held: list[int] = []
         """Positions of ready actions that may not begin at this time of the day."""
+        self._moves = moves or {}
+        self._turns = set(turns)
+        self._queued: dict[str, list[int]] = {}
+        """Move -> positions of its ready actions, which wait for its turn."""
+        self._left_of = Counter(move.name for move in self._moves.values())
+        """Move -> how many of its actions have not ended."""
+        self._whole = dict(self._left_of)
+        self._over: list[str] = []
+        """Moves whose turns are over."""
+        self._was_open = True
         self.running: set[str] = set()
         self._blocking = [one for one, state in self.states.items() if state in _BLOCKING]
         for one, state in self.states.items():
@@ -84,13 +105,21 @@ class Walk:
         """
         begun: list[str] = []
         if is_open:
-            while self._held:
-                heapq.heappush(self._ready, self._held.pop())
+            self._put_back(self._held)
+        if is_open != self._was_open:
+            self._was_open = is_open
+            for positions in self._queued.values():
+                self._put_back(positions)
+            self._queued.clear()
         while self._ready and len(self.running) < self._concurrency:
             position = heapq.heappop(self._ready)
             one = self._order[position]
             if not is_open and one not in self._going_on:
                 self._held.append(position)
+                self._hand_back_turn(one)
+                continue
+            if (move := self._moves.get(one)) and move.name not in self._turns:
+                self._queued.setdefault(move.name, []).append(position)
                 continue
             taken = next((lock for lock in self._actions[one].locks if lock in self._locked), None)
             if taken is None:
@@ -100,6 +129,26 @@ class Walk:
             else:
                 self._parked.setdefault(taken, []).append(position)
         return begun
+
+    def queued(self) -> dict[str, tuple[str, ...]]:
+        """Move -> its actions that could begin if it had its turn, in the order of the plan."""
+        by_place = sorted(self._queued.items(), key=lambda item: min(item[1]))
+        return {move: tuple(self._order[position] for position in sorted(positions)) for move, positions in by_place}
+
+    @property
+    def room(self) -> int:
+        """How many more actions may run at once."""
+        return max(0, self._concurrency - len(self.running))
+
+    def have_turns(self, moves: Iterable[str]) -> None:
+        for move in moves:
+            self._turns.add(move)
+            self._put_back(self._queued.pop(move, []))
+
+    def over(self) -> list[str]:
+        """Moves whose turns have come to their end since this was asked last."""
+        over, self._over = self._over, []
+        return over
 
     def take(self, begun: Iterable[str]) -> list[str]:
         """Those that an attempt has begun, and that wait: where nothing more begins, it is found out still what became of them."""
@@ -143,6 +192,20 @@ class Walk:
             return False
         return self._hosts - len(self._left) >= self._wave.hosts or len(self._broken) > self._wave.share * self._hosts
 
+    def _put_back(self, positions: list[int]) -> None:
+        while positions:
+            heapq.heappush(self._ready, positions.pop())
+
+    def _hand_back_turn(self, one: str) -> None:
+        """Of a move of which nothing has begun, and nothing may now."""
+        move = self._moves.get(one)
+        if move and move.name in self._turns and self._left_of[move.name] == self._whole[move.name] and not self._runs(move.name):
+            self._turns.discard(move.name)
+            self._over.append(move.name)
+
+    def _runs(self, move: str) -> bool:
+        return any(one in self._moves and self._moves[one].name == move for one in self.running)
+
     def _is_ready(self, one: str) -> bool:
         return self.states[one] is ActionState.WAITING and self._waits_for[one] == 0
 
@@ -156,7 +219,12 @@ class Walk:
         self._locked.update(self._actions[one].locks)
 
     def _count(self, one: str, state: ActionState) -> None:
-        """Which hosts are freed, and which cannot be freed any more: their last step comes after all others."""
+        """Which moves are over; which hosts are freed, and which cannot be freed any more: their last step comes after all others."""
+        if state in ENDED and (move := self._moves.get(one)):
+            self._left_of[move.name] -= 1
+            if not self._left_of[move.name] and move.name in self._turns:
+                self._turns.discard(move.name)
+                self._over.append(move.name)
         action = self._actions[one]
         if action.verb is Verb.DELETE_SERVICE:
             if state is ActionState.DONE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import tracemalloc
 from collections.abc import Iterator
 
@@ -119,3 +120,39 @@ def test_memory_does_not_grow_with_the_size():
     small, large = peak_bytes(4), peak_bytes(64)
     assert large < small + CHUNK_BYTES
     assert large < 4 * CHUNK_BYTES
+
+
+def test_no_more_goes_at_a_time_than_the_pace_lets_through_and_all_arrives() -> None:
+    taken: list[bytes] = []
+    allowed = itertools.cycle([3, 0, 1])
+    receipt = transfer(
+        [b"abcdefgh", b"", b"ij"],
+        taken.extend,
+        size_bytes=10,
+        algorithms=["sha256"],
+        progress=lambda done, total: None,
+        cancelled=lambda: False,
+        pace=lambda wanted: min(wanted, next(allowed)),
+    )
+    assert max(map(len, taken)) == 3
+    assert b"".join(taken) == b"abcdefghij"
+    assert receipt.digests["sha256"] == hashlib.sha256(b"abcdefghij").hexdigest()
+
+
+def test_a_cancel_is_heard_while_nothing_may_go() -> None:
+    asked: list[int] = []
+
+    def nothing(wanted: int) -> int:
+        asked.append(wanted)
+        return 0
+
+    with pytest.raises(Failed, match="stopped after 0 of 4 bytes, because the run was cancelled"):
+        transfer(
+            [b"abcd"],
+            lambda body: [*body].clear(),
+            size_bytes=4,
+            algorithms=(),
+            progress=lambda done, total: None,
+            cancelled=lambda: len(asked) == 2,
+            pace=nothing,
+        )

@@ -1,4 +1,4 @@
-"""What migrations may take a second, kept by all that begin some."""
+"""What migrations and copies may take a second, kept by all that begin some."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from clerk import Desk, a_plan, an_action
 from hypothesis import given
 from hypothesis import strategies as st
 
+from decamp.model.effects import unpaced
+from decamp.model.limits import Limits
 from decamp.model.plan import Verb
 from decamp.model.rates import bytes_per_second
 from decamp.model.refs import Ref
-from decamp.run.database import open_database
-from decamp.run.pacing import Turnstile, admit
+from decamp.run.database import Database, open_database
+from decamp.run.pacing import MOST_AHEAD_SECONDS, SLICE_SECONDS, Rations, Turnstile, admit, reserve
 
 
 @given(
@@ -114,3 +116,75 @@ def test_rates_are_written_as_people_write_them(text: str, rate: int) -> None:
 def test_what_is_no_rate_is_told(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no rate|lets nothing through"):
         bytes_per_second(text)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 10**6), st.floats(0, 0.3)), min_size=2, max_size=40),
+    st.integers(10**6, 10**8),
+    st.integers(10**6, 10**8),
+)
+def test_in_no_window_more_goes_than_each_rate_allows_and_two_slices(asked: list[tuple[int, float]], project: int, total: int) -> None:
+    """One slice that is late, and one at the window's begin."""
+    rates = (project, total)
+    free_at: tuple[float, ...] = (0.0, 0.0)
+    now, gone = 0.0, list[tuple[float, int]]()
+    for wanted, pause in asked:
+        amount = max(1, min(wanted, int(SLICE_SECONDS * min(rates))))
+        now += pause
+        wait, taken = reserve(free_at, now, amount, rates)
+        if taken is None:
+            now += wait
+            wait, taken = reserve(free_at, now + 1e-9, amount, rates)
+        assert taken is not None
+        free_at, now = taken, now + wait
+        gone.append((now, amount))
+    for first, last in itertools.combinations(range(len(gone)), 2):
+        window = gone[last][0] - gone[first][0]
+        for rate in rates:
+            assert sum(amount for _, amount in gone[first : last + 1]) <= rate * (window + 2 * SLICE_SECONDS) * (1 + 1e-6) + 1
+
+
+def test_what_a_project_cannot_use_yet_is_left_to_others() -> None:
+    assert reserve((100.5, 100.0), 100.0, 1000, (1000, 8000)) == (0.5, None)
+    assert reserve((0.0, 100.0), 100.0, 1000, (1000, 8000)) == (0.0, (100.0 - SLICE_SECONDS + 1.0, 100.125))
+
+
+def test_a_clock_that_was_set_back_stops_no_copy_for_long() -> None:
+    pause, taken = reserve((9e9,), 100.0, 1000, (8000,))
+    assert (pause, taken) == (MOST_AHEAD_SECONDS, (100.0 + MOST_AHEAD_SECONDS + 0.125,))
+
+
+def carried(database: Database, limits: Limits, project: str, seconds: float) -> int:
+    """Bytes that one copy may carry in so long."""
+    pace, until, done = Rations(database).pace(limits, project), time.monotonic() + seconds, 0
+    while time.monotonic() < until:
+        done += pace(2**20)
+    return done
+
+
+def test_copies_of_several_processes_keep_the_rate_together_and_each_project_its_own(tmp_path: Path) -> None:
+    url, seconds, done = f"sqlite:///{tmp_path}/decamp.sqlite", 3.0, dict[int, int]()
+    limits = Limits(copy_rate=10_000_000, copy_rate_per_project=8_000_000)
+
+    def process(number: int, project: str) -> None:
+        database = open_database(url, create=True)
+        assert database
+        done[number] = carried(database, limits, project, seconds)
+        database.close()
+
+    processes = [threading.Thread(target=process, args=(number, project)) for number, project in enumerate("aab")]
+    for one in processes:
+        one.start()
+    for one in processes:
+        one.join()
+    slices = (seconds + 5 * SLICE_SECONDS) / seconds
+    assert done[0] + done[1] <= 8_000_000 * seconds * slices
+    assert sum(done.values()) <= 10_000_000 * seconds * slices
+    assert sum(done.values()) >= 10_000_000 * seconds * 0.7, "more than scheduling jitter was lost"
+
+
+def test_without_a_limit_nothing_is_asked(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/decamp.sqlite", create=True)
+    assert database
+    assert Rations(database).pace(Limits(moves=1), "p") is unpaced
+    database.close()

@@ -18,7 +18,7 @@ from decamp.model.setbacks import Failure, Setback
 from decamp.run import chains, journal, workers
 from decamp.run.attention import Attention
 from decamp.run.database import Database, open_database
-from decamp.run.pacing import Turnstile
+from decamp.run.pacing import Rations, Turnstile
 from decamp.run.patience import Patience
 from decamp.run.performing import Job, Office, Stopped, TakeBack, mark_of, perform_action
 from decamp.run.runs import Runs
@@ -45,6 +45,7 @@ class Bench:
             patience=patience,
             attention=Attention(self.database),
             turnstile=Turnstile(self.database),
+            rations=Rations(self.database),
             take_back=take_back,
             stopping=self.stopping.is_set,
         )
