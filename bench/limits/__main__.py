@@ -7,7 +7,9 @@ of 2 s was from the rate, above or below. Last, what a limit costs that is never
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
+import statistics
 import tempfile
 import threading
 import time
@@ -18,14 +20,16 @@ from pathlib import Path
 
 import msgspec
 
-from bench.limits.copying import copy
-from decamp.model.limits import UNLIMITED, Limits
+from bench.limits.copying import CHUNK, copy
+from decamp.copy.stream import CHUNK_BYTES, transfer
+from decamp.model.effects import Pace, unpaced
+from decamp.model.limits import Limits
 from decamp.run.database import open_database
+from decamp.run.pacing import Rations
 
 SECONDS = 16.0
-COST_SECONDS = 6.0
-ALIKE = 2
-"""Times that the cost is measured, in turn with and without, so that a machine that drifts drifts for both."""
+COST_BYTES = 512 * 1024 * 1024
+COST_RUNS = 5
 TICK_SECONDS = 0.1
 SETTLED_SECONDS = 1.0
 READ_BYTES = 64 * 1024
@@ -145,21 +149,38 @@ def kept(case: Case) -> Iterator[str]:
         )
 
 
-def throughput(limits: Limits) -> float:
-    arrived, first = arrivals(Case(name="", limits=limits, processes=(("a", "a"),)), COST_SECONDS)
-    ticks = row(arrived, "", first)
-    return sum(ticks) / (len(ticks) * TICK_SECONDS)
+def cpu_seconds(pace: Pace) -> float:
+    """Of one pass that goes nowhere."""
+    began = time.process_time()
+    transfer(
+        itertools.repeat(CHUNK, COST_BYTES // CHUNK_BYTES),
+        lambda body: [*map(len, body)].clear(),
+        size_bytes=COST_BYTES,
+        algorithms=("sha512",),
+        progress=lambda done, total: None,
+        cancelled=lambda: False,
+        pace=pace,
+    )
+    return time.process_time() - began
+
+
+def cost() -> tuple[float, float]:
+    """CPU seconds (without a limit, with one that is never reached), medians; in turn, so that a machine that drifts drifts for both."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = open_database(f"sqlite:///{folder}/decamp.sqlite", create=True)
+        assert database  # noqa: S101 - it was created
+        pace = Rations(database).pace(Limits(copy_rate=UNREACHED), "a")
+        taken = [(cpu_seconds(unpaced), cpu_seconds(pace)) for _ in range(COST_RUNS)]
+        database.close()
+    return statistics.median(without for without, _ in taken), statistics.median(within for _, within in taken)
 
 
 def main() -> None:
     for case in CASES:
         for line in kept(case):
             print(line, flush=True)
-    without, within = 0.0, 0.0
-    for _ in range(ALIKE):
-        without += throughput(UNLIMITED) / ALIKE
-        within += throughput(Limits(copy_rate=UNREACHED)) / ALIKE
-    told = f"{within / MB:.0f} MB/s where {without / MB:.0f} MB/s go without one, ratio {within / without:.2f}"
+    without, within = cost()
+    told = f"{within:.2f} CPU s for {COST_BYTES >> 20} MiB where {without:.2f} go without one, ratio {within / without:.2f}"
     print(f"a limit that is never reached: {told}")
 
 

@@ -1,7 +1,7 @@
 """A process that applies a plan, or goes on with its run and with what follows it, and may die at any moment.
 
 applying.py URL PLAN SEEN MODULE:FUNCTION ARGUMENT ONLY CONCURRENCY, where ONLY is a pattern of the boundaries to die at. What follows a run
-says the module's function `following`, if it has one.
+says the module's function `following`, and within which policy its `policy`, if it has them.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ def main(url: str, plan_file: str, seen: str, performers: str, argument: str, on
     name, _, function = performers.partition(":")
     module = importlib.import_module(name)
     follow = module.following(Path(argument), crash) if hasattr(module, "following") else None
+    policy = getattr(module, "policy", None)
     crash_between_runs(crash)
     plan = read_plan(Path(plan_file))
     try:
         acting = crashing(getattr(module, function)(Path(argument), crash), crash)
-        with Engine(url, acting, follow=follow) as engine:
+        with Engine(url, acting, follow=follow, policy=policy) as engine:
             mine = [summary.id for summary in engine.runs.all() if summary.plan == plan.id]
             run = engine.resume(mine[0]) if mine else engine.begin(plan, int(concurrency))
             report = engine.wait(run)

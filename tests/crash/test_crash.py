@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import moving
 import pytest
 import world
 
@@ -53,3 +54,13 @@ def test_a_run_that_dies_at_every_boundary_does_nothing_twice_and_loses_nothing(
     assert all(entry.verified_at for entry in entries)
     facts = {entry.action: entry.facts for entry in entries}
     assert facts["stop_server/server/s1"] in ({"status": "ACTIVE"}, {})
+
+
+def test_a_server_whose_move_died_keeps_its_turn_until_it_is_over(tmp_path: Path) -> None:
+    url, folder = f"sqlite:///{tmp_path}/state/decamp.sqlite", tmp_path / "world"
+    story = apply_until_done(
+        url, moving.example(folder), "moving:performers", str(folder), tmp_path, "after perform of|after verify of stop_server/server/s1"
+    )
+    assert story.exit_code == 0, story.output
+    assert len(story.crashes) == 5
+    assert world.World(folder).calls() == ["stop s1", "create s1", "stop s2", "create s2"]

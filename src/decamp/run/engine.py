@@ -374,7 +374,7 @@ class Engine:
         more or less begin than before, or somebody cancels."""
         if waiting.over:
             self._database.steadily(lambda: turns.give_back(self._database, run, waiting.over))
-        queue = self._queue(run, queued, room)
+        queue = self._queue(run, queued, room) if queued else None
         while True:
             self._presence.leave_if_stopping()
             ended = self._database.steadily(lambda: journal.ended_among(self._database, run, waiting.running))
@@ -382,7 +382,7 @@ class Engine:
             is_open = self._is_open(now.schedule)
             if now.round != round and not ended:
                 return None
-            has_turn = () if now.cancel_asked or is_open != waiting.was_open else self._database.steadily(queue.ask)
+            has_turn = self._database.steadily(queue.ask) if queue and not now.cancel_asked and is_open == waiting.was_open else ()
             if ended or has_turn or (waiting.held_back and (is_open != waiting.was_open or now.cancel_asked)):
                 return {"ended": ended, "turns": has_turn, "cancelled": now.cancel_asked, "open": is_open}
             self._presence.await_change(WAKE_SECONDS if waiting.running else CLOSED_WAKE_SECONDS)

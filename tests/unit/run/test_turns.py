@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from clerk import Desk, a_plan, failing
@@ -18,7 +19,7 @@ from decamp.model.policy import Policy
 from decamp.model.refs import Ref
 from decamp.model.run import ActionState, RunState
 from decamp.model.timing import Schedule, Window
-from decamp.run import turns, workers
+from decamp.run import journal, schema, turns, workers
 from decamp.run.database import Database, open_database
 from decamp.run.runs import open_runs
 
@@ -80,7 +81,7 @@ def database(desk: Desk) -> Iterator[Database]:
 def rows(database: Database) -> dict[str, str]:
     """Move -> run, of all that have their turn."""
     with database.reading() as connection:
-        return {row.name: row.run for row in connection.execute(turns._TURNS.select())}
+        return {row.name: row.run for row in connection.execute(schema.turns.select())}
 
 
 def said(desk: Desk, run: str, action: str) -> str:
@@ -225,6 +226,34 @@ def test_who_waits_with_a_higher_priority_or_for_longer_goes_first(desk: Desk, d
     assert not ask(3), "it had one, and others wait for longer"
     assert not ask(2)
     assert ask(1)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def test_runs_that_ask_at_the_same_moment_never_have_more_turns_than_there_are(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/decamp.sqlite" if kind == "sqlite" else request.getfixturevalue("postgresql_url")
+    together, most = threading.Barrier(6), list[int]()
+
+    def worker(number: int) -> None:
+        database = open_database(url, create=True)
+        assert database
+        run = journal.begin(database, moving(f"s{number}"), 1, workers.this_process())
+        move = Move(name=f"server/s{number}")
+        together.wait()
+        for _ in range(5):
+            if turns.ask(database, run, [move], Limits(moves=2), 0).granted:
+                most.append(len(rows(database)))
+                turns.give_back(database, run, [move.name])
+        database.close()
+
+    threads = [threading.Thread(target=worker, args=(number,)) for number in range(together.parties)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most
+    assert max(most) <= 2
 
 
 def test_a_run_without_limits_asks_for_no_turn(desk: Desk) -> None:
