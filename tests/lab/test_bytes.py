@@ -5,17 +5,24 @@ from __future__ import annotations
 import hashlib
 import secrets
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import msgspec
 import pytest
 from contract import Ground, ground, moved_group, moved_network
 from contract_servers import MIB, act_on_volume, boot, data_volume, image, moved_port, stop, volume
+from tenant_application import configured
 from test_kinds_contract import Crash, dying_after
+from wire import Wire
 
-from decamp.copy.stream import digests_of
+from decamp.clouds import connect
+from decamp.copy.stream import CHUNK_BYTES, digests_of
 from decamp.lab import Lab
+from decamp.lab.layout import CloudName
+from decamp.lab.weather import Proxy, Weather, write_clouds
 from decamp.model.effects import Attempt
-from decamp.model.errors import Failed, Refused
+from decamp.model.errors import Failed, Refused, Unreachable
 from decamp.model.plan import Action, Verb
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
@@ -27,8 +34,14 @@ pytestmark = pytest.mark.lab
 
 
 @pytest.fixture(scope="module")
-def here(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    with ground(lab.folder / "clouds.yaml", tmp_path_factory.mktemp("tenants"), "tenant") as tenant:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the tenant's credentials in it."""
+    return tmp_path_factory.mktemp("tenants")
+
+
+@pytest.fixture(scope="module")
+def here(lab: Lab, folder: Path) -> Iterator[Ground]:
+    with ground(lab.folder / "clouds.yaml", folder, "tenant") as tenant:
         yield tenant
 
 
@@ -111,11 +124,11 @@ def test_a_volume_arrives_with_its_bytes_and_leaves_nothing_on_the_way(here: Gro
     assert left_behind(passage) == []
     request = {"image_name": "to look at", "disk_format": "raw", "container_format": "bare"}
     upload = act_on_volume(here.new.connection, copy, "os-volume_upload_image", request)["os-volume_upload_image"]["image_id"]
-    image_data.wait_active(here.new, upload, timeout_seconds=300, cancelled=lambda: False)
+    there = image_data.wait_active(here.new, upload, timeout_seconds=300, cancelled=lambda: False)
     whole = hashlib.sha512(data)
     for _ in range(1024 - len(data) // MIB):
         whole.update(bytes(MIB))
-    assert digests_of(image_data.read_bytes(here.new, upload), ["sha512"]).digests == {"sha512": whole.hexdigest()}
+    assert digests_of(image_data.read_bytes(here.new, there), ["sha512"]).digests == {"sha512": whole.hexdigest()}
 
 
 def test_a_volume_can_be_made_fresh_from_an_image_that_is_there_already(here: Ground) -> None:
@@ -175,6 +188,80 @@ def test_an_image_is_copied_no_further_once_the_run_is_cancelled(here: Ground) -
         KINDS["image"].create(cancelled, resource)
     assert KINDS["image"].find(passage, resource) is None
     assert list(image_data.with_tag(here.new, passage.mark)) == []
+
+
+def through(passage: Passage, folder: Path, url: str, progress: Callable[[int, int], None] = lambda done, total: None) -> Passage:
+    """The passage, with the old Glance at another address."""
+    configured(folder)
+    write_clouds(folder / "clouds.yaml", folder / "elsewhere.yaml", "old", {"image": url})
+    return msgspec.structs.replace(passage, old=connect("old", folder / "elsewhere.yaml"), progress=progress)
+
+
+def test_a_copy_goes_on_where_its_connection_was_cut_and_reads_at_most_a_chunk_again(lab: Lab, here: Ground, folder: Path) -> None:
+    data, cuts = secrets.token_bytes(40 * MIB), [5 * MIB, 100_000, 15 * MIB]
+    resource, passage = here.read("image", image(here.tenant, data)), here.passage("image")
+    passed: list[int] = []
+    with Wire(lab.url(CloudName.OLD, "glance"), cut_answers=cuts) as wire:
+        copy = KINDS["image"].create(through(passage, folder, wire.url, lambda done, total: passed.append(done)), resource)
+    there = image_data.got(here.new, copy)
+    assert there is not None
+    assert there["os_hash_value"] == sha512(data)
+    assert passed == sorted(set(passed)), "it began anew"
+    assert len(data) < wire.answered_bytes < len(data) + len(cuts) * CHUNK_BYTES + MIB
+
+
+def test_a_copy_outlives_an_expired_token_and_a_busy_glance(lab: Lab, here: Ground, folder: Path) -> None:
+    """After each cut the image is asked for first, and then for its bytes."""
+    data = secrets.token_bytes(20 * MIB)
+    resource, passage = here.read("image", image(here.tenant, data)), here.passage("image")
+    storms = [(Weather.EXPIRED,), (Weather.CLEAR, Weather.EXPIRED), (Weather.CLEAR, Weather.BUSY), (Weather.UNAVAILABLE,), (Weather.CUT,)]
+    passed: list[int] = []
+    with (
+        Proxy(lab.url(CloudName.OLD, "glance"), retry_after_seconds=1) as proxy,
+        Wire(proxy.url, cut_answers=[3 * MIB] * len(storms)) as wire,
+    ):
+
+        def progress(done: int, total: int) -> None:
+            passed.append(done)
+            if storms:
+                proxy.once(*storms.pop(0))
+
+        copy = KINDS["image"].create(through(passage, folder, wire.url, progress), resource)
+    there = image_data.got(here.new, copy)
+    assert there is not None
+    assert there["os_hash_value"] == sha512(data)
+    assert passed == sorted(set(passed)), "it began anew"
+    assert storms == []
+    assert {weather: proxy.seen[weather] for weather in (Weather.EXPIRED, Weather.BUSY, Weather.UNAVAILABLE, Weather.CUT)} == {
+        Weather.EXPIRED: 2,
+        Weather.BUSY: 1,
+        Weather.UNAVAILABLE: 1,
+        Weather.CUT: 1,
+    }
+
+
+def test_a_copy_begins_anew_where_glance_cannot_read_from_the_middle(lab: Lab, here: Ground, folder: Path) -> None:
+    data = secrets.token_bytes(10 * MIB)
+    resource, passage = here.read("image", image(here.tenant, data)), here.passage("image")
+    with Wire(lab.url(CloudName.OLD, "glance"), cut_answers=[5 * MIB], ranges=False) as wire:
+        cut = through(passage, folder, wire.url)
+        with pytest.raises(Unreachable, match=f"cannot be read on from byte {4 * MIB}: the copy begins anew"):
+            KINDS["image"].create(cut, resource)
+        assert KINDS["image"].find(cut, resource) is None
+        copy = KINDS["image"].create(cut, resource)
+    assert [one["id"] for one in image_data.with_tag(here.new, passage.mark)] == [copy]
+
+
+def test_a_copy_of_an_image_that_is_deleted_meanwhile_begins_anew(lab: Lab, here: Ground, folder: Path) -> None:
+    """And finds then that it is gone."""
+    source = image(here.tenant, secrets.token_bytes(10 * MIB))
+    resource, passage = here.read("image", source), here.passage("image")
+    with Wire(lab.url(CloudName.OLD, "glance"), cut_answers=[5 * MIB]) as wire:
+        cut = through(passage, folder, wire.url, lambda done, total: here.tenant.image.delete_image(source, ignore_missing=True))
+        with pytest.raises(Unreachable, match="the copy begins anew"):
+            KINDS["image"].create(cut, resource)
+        with pytest.raises(Refused, match="is gone"):
+            KINDS["image"].create(cut, resource)
 
 
 @pytest.fixture(scope="module")

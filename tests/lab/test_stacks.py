@@ -169,8 +169,8 @@ def bytes_of(cloud: Cloud, volume: str, length: int) -> bytes:
     """Of a volume's beginning, by way of an image."""
     request = {"image_name": "to look at", "disk_format": "raw", "container_format": "bare", "force": True}
     upload = act_on_volume(cloud.connection, volume, "os-volume_upload_image", request)["os-volume_upload_image"]["image_id"]
-    image_data.wait_active(cloud, upload, timeout_seconds=WAIT_SECONDS, cancelled=lambda: False)
-    return next(image_data.read_bytes(cloud, upload))[:length]
+    there = image_data.wait_active(cloud, upload, timeout_seconds=WAIT_SECONDS, cancelled=lambda: False)
+    return next(image_data.read_bytes(cloud, there))[:length]
 
 
 def test_what_heat_hides_is_asked_for_before_anything_is_done(shop: Shop) -> None:

@@ -7,7 +7,7 @@ import http.client
 import json
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -55,6 +55,7 @@ class Proxy:
     def __init__(self, target: str, *, retry_after_seconds: int = 2, late_seconds: float = 5.0) -> None:
         """`target` is the API's URL without a path, as `Lab.url` tells it."""
         self.weather = Weather.CLEAR
+        self._next: deque[Weather] = deque()
         self.seen: Counter[Weather] = Counter()
         """How many requests met which weather."""
         self._retry_after_seconds = retry_after_seconds
@@ -85,8 +86,12 @@ class Proxy:
         finally:
             self.weather = Weather.CLEAR
 
+    def once(self, *weather: Weather) -> None:
+        """The weather of the next requests, one each, before it is `weather` again."""
+        self._next.extend(weather)
+
     def handle(self, request: _Handler, host: str, port: int) -> None:
-        weather = self.weather
+        weather = self._next.popleft() if self._next else self.weather
         self.seen[weather] += 1
         body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
         if weather is Weather.UNREACHED:

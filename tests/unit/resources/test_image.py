@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from decamp.resources import image_data
 from decamp.resources.image import told
 
 GLANCE: dict[str, Any] = {
@@ -113,3 +114,25 @@ def test_a_signature_is_carried_and_its_certificate_is_said_to_stay_behind():
 
 def test_an_image_that_can_be_carried_has_nothing_unsupported():
     assert "unsupported" not in told_of().info
+
+
+@pytest.mark.parametrize(
+    ("status", "content_range", "goes_on"),
+    [
+        (206, "bytes 100-999/1000", True),
+        (206, "bytes 100-999/*", True),
+        (206, "bytes 0-999/1000", False),
+        (206, "bytes 100-998/1000", False),
+        (206, "bytes 100-999/1001", False),
+        (206, "", False),
+        (200, "", False),
+        (400, "", False),
+        (416, "bytes */1000", False),
+        (501, "", False),
+        (503, "", True),
+        (404, "", True),
+    ],
+)
+def test_only_the_very_range_that_was_asked_for_goes_on_where_a_connection_broke(status: int, content_range: str, goes_on: bool) -> None:
+    """Errors that say nothing of ranges are told as what they are."""
+    assert image_data.goes_on(status, content_range, 100, 1000) is goes_on
