@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
 from functools import cached_property
@@ -38,10 +39,17 @@ class Cloud:
     def connection(self) -> Connection:
         """openstacksdk's; wrap what you call in `self.calling(...)`."""
         if not hasattr(self._local, "connection"):
-            with self._opening, translated(self.name):
-                first = self._first
-                self._local.connection = Connection(session=first.session, config=first.config)
+            self._local.connection = self._another()
         return self._local.connection
+
+    def _another(self) -> Connection:
+        """With a configuration of its own: the SDK writes the versioned address of a service into it, where an override in clouds.yaml
+        names the unversioned one, and another connection would look for the service's versions there in vain."""
+        with self._opening, translated(self.name):
+            first = self._first
+            config = copy.copy(first.config)
+            config.config = dict(first.config.config)
+            return Connection(session=first.session, config=config)
 
     def service(self, name: str) -> Proxy:
         """The client of a service, as `connection.<name>`, that speaks the newest microversion that both sides know.
@@ -100,7 +108,7 @@ class Cloud:
         """The same user, acting in another project; needs a role there."""
         if project_id == self.project_id:
             return self
-        return Cloud(self.name, lambda: self.connection.connect_as(project_id=project_id, project_name=None))
+        return Cloud(self.name, lambda: self._another().connect_as(project_id=project_id, project_name=None))
 
 
 def connect(name: str, clouds_file: Path | None = None) -> Cloud:

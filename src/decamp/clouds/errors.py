@@ -12,7 +12,7 @@ from openstack import exceptions as sdk
 from decamp.model.errors import BadInput, Changed, Error, Failed, Refused, Unreachable
 
 BUSY = {408, 413, 425, 429, 500, 502, 503, 504}
-"""Statuses after which the same call may succeed later; 413 is how old Nova says that a rate limit was hit."""
+"""Statuses after which the same call may succeed later; 413 with Retry-After is how old Nova says that a rate limit was hit."""
 
 
 @contextmanager
@@ -49,6 +49,10 @@ def _by_status(error: sdk.HttpException | ksa.HttpError, where: str, text: str) 
     status = getattr(error, "status_code", None) or getattr(error, "http_status", None) or 0
     if status == 401:
         return BadInput(f"{where}: the credentials were not accepted (401). Check the entry in clouds.yaml.")
+    if status == 413 and not _says_when(error):
+        return Failed(f"{where}: more than the service takes (413): {text}")
+    if status == 403 and "quota" in text.lower():
+        return Failed(f"{where}: {text} (403)")
     if status == 403:
         return Refused(f"{where}: not allowed with these credentials (403): {text}")
     if status == 404:
@@ -56,6 +60,12 @@ def _by_status(error: sdk.HttpException | ksa.HttpError, where: str, text: str) 
     if status in BUSY:
         return Unreachable(f"{where}: the service cannot answer now ({status}): {text}")
     return Failed(f"{where}: {status}: {text}")
+
+
+def _says_when(error: sdk.HttpException | ksa.HttpError) -> bool:
+    """Quotas, size limits and full stores are told with the same status in Cinder and Glance, at most with `Retry-After: 0`."""
+    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    return headers.get("Retry-After", "0") != "0"
 
 
 def _told(error: Exception) -> str:

@@ -56,6 +56,7 @@ class Proxy:
         """`target` is the API's URL without a path, as `Lab.url` tells it."""
         self.weather = Weather.CLEAR
         self._next: deque[Weather] = deque()
+        self._next_for: dict[str, Weather] = {}
         self.seen: Counter[Weather] = Counter()
         """How many requests met which weather."""
         self._retry_after_seconds = retry_after_seconds
@@ -90,8 +91,12 @@ class Proxy:
         """The weather of the next requests, one each, before it is `weather` again."""
         self._next.extend(weather)
 
+    def once_for(self, method: str, weather: Weather) -> None:
+        """The weather of the next request of that method."""
+        self._next_for[method] = weather
+
     def handle(self, request: _Handler, host: str, port: int) -> None:
-        weather = self._next.popleft() if self._next else self.weather
+        weather = self._next_for.pop(request.command, None) or (self._next.popleft() if self._next else self.weather)
         self.seen[weather] += 1
         body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
         if weather is Weather.UNREACHED:

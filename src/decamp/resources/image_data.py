@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import requests
 from openstack.exceptions import raise_from_response
@@ -13,7 +13,7 @@ from decamp.clouds import Cloud
 from decamp.copy.stream import CHUNK_BYTES, Body, Receipt, digests_of, transfer
 from decamp.copy.unbroken import Busy, Opened, unbroken
 from decamp.model.effects import Pace, unpaced
-from decamp.model.errors import Failed, Refused
+from decamp.model.errors import Error, Failed, Refused, Unreachable
 from decamp.resources import calls
 from decamp.resources.calls import Json
 from decamp.resources.tagging import UNFINISHED
@@ -129,12 +129,18 @@ def copy_image(
     """Make an image in the new cloud with the bytes of one in the old, and return its id.
 
     It carries `mark` as a tag from the create call on, and UNFINISHED until its bytes are proved; then `finishing` (attributes such as
-    protected, that would stand in the way before) is set in the same call that takes that tag away. Where this fails, the half stays for
-    `find_finished` to clean up.
+    protected, that would stand in the way before) is set in the same call that takes that tag away. Where it cannot be, the image is
+    deleted; where that fails too, or the process dies, the half stays for `find_finished` to clean up.
     """
     tags = [*body.get("tags", ()), mark]
     new_id = calls.posted(new, "image", "/images", {**body, "tags": [*tags, UNFINISHED]})["id"]
-    copy_bytes(old, source_id, new, new_id, progress=progress, cancelled=cancelled, pace=pace)
+    try:
+        copy_bytes(old, source_id, new, new_id, progress=progress, cancelled=cancelled, pace=pace)
+    except (Failed, Refused):
+        # perhaps nobody resumes this run, and undo knows only what was made
+        with suppress(Error):
+            delete(new, new_id)
+        raise
     patch(new, new_id, {**finishing, "tags": tags})
     return new_id
 
@@ -263,4 +269,8 @@ def _write_bytes(cloud: Cloud, id: str, body: Body) -> None:
             connect_retries=0,
             status_code_retries=0,
         )
+        if response.status_code == 401:
+            # the token was accepted when the image was made, a moment ago or in the last attempt
+            cloud.connection.session.invalidate()
+            raise Unreachable(f"{cloud.name}: the token for the bytes of image {id} has expired: the copy begins anew, with another")
         raise_from_response(response)

@@ -7,9 +7,10 @@ from decamp.clouds import translated
 from decamp.model.errors import BadInput, Changed, Error, Failed, Refused, Unreachable
 
 
-def http(status: int, details: str) -> sdk.HttpException:
+def http(status: int, details: str, **headers: str) -> sdk.HttpException:
     response = requests.Response()
     response.status_code = status
+    response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
     return sdk.HttpException(message="told", response=response, details=details)
 
 
@@ -18,6 +19,10 @@ def http(status: int, details: str) -> sdk.HttpException:
     [
         (http(401, "no"), BadInput),
         (http(403, "policy"), Refused),
+        (http(403, "Quota exceeded for instances: Requested 1, but already used 10 of 10 instances"), Failed),
+        (http(413, "VolumeLimitExceeded", retry_after="0"), Failed),
+        (http(413, "There is not enough disk space on the image storage media"), Failed),
+        (http(413, "This request was rate-limited.", retry_after="7"), Unreachable),
         (http(404, "gone"), Changed),
         (http(409, "in use"), Failed),
         (http(400, "bad"), Failed),
