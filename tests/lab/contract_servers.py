@@ -6,7 +6,7 @@ import base64
 import secrets
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 
 from contract import PUBLIC_KEY, Case, Ground, fresh_name, moved_group, moved_network
 from contract_networks import CASES as SMALL_CASES
@@ -19,7 +19,7 @@ MIB = 1024 * 1024
 USER_DATA = b"#cloud-config\npassword: not to be told\n"
 
 
-def image(connection: Connection, data: bytes, **attributes: Any) -> str:
+def image(connection: Connection, data: bytes | IO[bytes], **attributes: Any) -> str:
     """By plain calls: openstacksdk would add properties of its own."""
     body = {"name": fresh_name("image"), "disk_format": "raw", "container_format": "bare", **attributes}
     made = connection.image.post("/images", json=body).json()["id"]

@@ -28,6 +28,24 @@ def configured(folder: Path) -> Path:
     return file
 
 
+def with_application_credentials(here: Ground, folder: Path, clouds: tuple[str, ...] = ("old", "new")) -> dict[str, Any]:
+    """clouds.yaml of the same tenant, with an application credential in these clouds in place of his password."""
+    configured(folder)
+    whole = yaml.safe_load((folder / "clouds.yaml").read_text())
+    for name in clouds:
+        connection = {"old": here.tenant, "new": here.new.connection}[name]
+        made = connection.identity.create_application_credential(connection.current_user_id, "decamp", unrestricted=True)
+        whole["clouds"][name] |= {
+            "auth_type": "v3applicationcredential",
+            "auth": {
+                "auth_url": whole["clouds"][name]["auth"]["auth_url"],
+                "application_credential_id": made.id,
+                "application_credential_secret": made.secret,
+            },
+        }
+    return whole
+
+
 def an_application(here: Ground) -> str:
     """A network, a group that speaks to itself, a port with an address of its own, a volume, an image; and a server of them all: its id."""
     network, compute, volumes = here.tenant.network, here.tenant.compute, here.tenant.block_storage

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from decamp.lab.layout import LOOPBACK
 
 PIECE_BYTES = 64 * 1024
+UPLOAD_BYTES = 1024 * 1024
 RANGE, NO_RANGE = b"\r\nRange:", b"\r\nX-Was:"
 
 
@@ -21,6 +22,8 @@ class Wire:
         """Connections that bring more than the next figure of `cut_answers`, or take more than that of `cut_requests`, are cut there; when
         the figures are used up, no more. Without `ranges` the service never hears which bytes it was asked for."""
         self.answered_bytes = self.requested_bytes = 0
+        self.uploads = 0
+        """Connections that have taken more than UPLOAD_BYTES."""
         self._target = (urlsplit(target).hostname or "", urlsplit(target).port or 80)
         self._cut_answers, self._cut_requests = list(cut_answers), list(cut_requests)
         self._ranges = ranges
@@ -68,6 +71,7 @@ class Wire:
                 return True
             if asking:
                 self.requested_bytes += more
+                self.uploads += carried - more <= UPLOAD_BYTES < carried
             else:
                 self.answered_bytes += more
             return False
