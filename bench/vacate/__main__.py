@@ -8,7 +8,6 @@ minutes; the first time, the venv one more.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from bench import venv
 from bench.vacate import judging
 from bench.vacate.child import Measured
 from bench.vacate.instances import instance
@@ -28,7 +28,7 @@ from decamp.model.survey import Survey
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-CACHE = Path("~/.cache/decamp/bench").expanduser()
+WATCHER_LOCK = HERE / "watcher.lock"
 SEED = 1
 
 
@@ -100,7 +100,10 @@ def main() -> None:
     cases = QUICK if asked.quick else DEFAULT
     rows: list[Row | Alone] = []
     told = Console(stderr=True)
-    watcher = None if asked.without_watcher else _watcher_python(told)
+    watcher = None
+    if not asked.without_watcher:
+        told.print(f"Watcher's venv: {venv.folder('watcher', WATCHER_LOCK)}")
+        watcher = venv.python("watcher", WATCHER_LOCK)
     with tempfile.TemporaryDirectory() as folder:
         for case in cases:
             for row in _measure(case, Path(folder), watcher, asked.watcher_seconds, told):
@@ -199,20 +202,6 @@ def _run(command: list[str], survey: Path, folder: Path, *plan: Path, seconds: f
     environment = {"PYTHONHASHSEED": "0", "HOME": str(Path.home()), "PATH": "/usr/bin:/bin", "PYTHONWARNINGS": "ignore"}
     subprocess.run([*command, str(survey), str(out), *map(str, plan)], check=True, cwd=ROOT, env=environment, timeout=seconds)
     return msgspec.json.decode(out.read_bytes(), type=Measured)
-
-
-def _watcher_python(told: Console) -> Path:
-    """Of a venv with what watcher.lock names, made where there is none yet."""
-    lock = HERE / "watcher.lock"
-    venv = CACHE / f"watcher-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
-    python = venv / "bin" / "python"
-    if not (venv / "ready").exists():
-        told.print(f"making a venv for Watcher in {venv}")
-        uv = str(ROOT / ".uv" / "bin" / "uv")
-        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(venv)], check=True)
-        subprocess.run([uv, "pip", "sync", "--quiet", "--python", str(python), "--require-hashes", str(lock)], check=True)
-        (venv / "ready").touch()
-    return python
 
 
 def _line(row: Row | Alone) -> str:

@@ -63,6 +63,11 @@ def seed(
         plan = estate.draw(number, hosts)
     else:
         plan = blueprint.draw(number, DEFAULT_TENANTS if tenants is None else tenants, hosts)
+    return fill(lab, plan, report)
+
+
+def fill(lab: Lab, plan: Blueprint, report: Report = silent) -> list[SeededTenant]:
+    """Make what is missing of a blueprint, whoever drew it. Raises as `seed` does."""
     with _alone(lab):
         try:
             return _fill(lab, plan, report)
@@ -152,4 +157,4 @@ def _alone(lab: Lab) -> Iterator[None]:
         yield
 
 
-__all__ = ["DEFAULT_SEED", "DEFAULT_TENANTS", "Scenario", "SeededTenant", "seed"]
+__all__ = ["DEFAULT_SEED", "DEFAULT_TENANTS", "Scenario", "SeededTenant", "fill", "seed"]
