@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Set
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -64,8 +65,7 @@ def survey(place: Place, word: str, *, project: str | None, report: Report) -> S
 
 def plan_move(place: Place, goal: MoveGoal, *, old: Survey | None, new: Survey | None, report: Report) -> Plan:
     """A goal with an empty project means the one of the credentials."""
-    old = old or survey(place, "old", project=goal.project or None, report=report)
-    new = new or survey(place, "new", project=None, report=report)
+    old, new = _both(place, old, new, goal.project or None, report)
     goal = msgspec.structs.replace(goal, project=goal.project or old.project or "")
     if not goal.project:
         raise BadInput(f"{old.cloud}: these credentials see every project: say which with --project")
@@ -81,6 +81,23 @@ def plan_move(place: Place, goal: MoveGoal, *, old: Survey | None, new: Survey |
     return _proved(with_hooks(plan, place.settings.the_hooks), {"old": old, "new": new})
 
 
+def _both(place: Place, old: Survey | None, new: Survey | None, project: str | None, report: Report) -> tuple[Survey, Survey]:
+    """Surveys of the old and the new cloud: those that are not given are read at the same time."""
+    steps: dict[str, tuple[int, int]] = {}
+
+    def read(word: str, project: str | None) -> Survey:
+        def told(done: int, total: int, part: str) -> None:
+            steps[word] = (done, total)
+            report(sum(step[0] for step in steps.values()), sum(step[1] for step in steps.values()), part)
+
+        return survey(place, word, project=project, report=told)
+
+    with ThreadPoolExecutor(2, thread_name_prefix="survey") as pool:
+        the_old = pool.submit(lambda: old or read("old", project))
+        the_new = pool.submit(lambda: new or read("new", None))
+        return the_old.result(), the_new.result()
+
+
 def as_stack(plan: Plan, old: Survey) -> Template:
     """What a plan moves, as a template of Heat that would create it. `old`: what the plan was made from."""
     return template_of(old, plan)
@@ -90,8 +107,7 @@ def assess(
     place: Place, *, project: str | None, bytes_a_second: float, old: Survey | None, new: Survey | None, report: Report
 ) -> Assessment:
     """Of `project`, or of every project that the credentials see."""
-    old = old or survey(place, "old", project=project, report=report)
-    new = new or survey(place, "new", project=None, report=report)
+    old, new = _both(place, old, new, project, report)
     mapping = place.settings.the_mapping
     return assessed(old, new, mapping, project=project or old.project, ledger=_ledger(place), bytes_a_second=bytes_a_second)
 

@@ -49,7 +49,7 @@ class StoppedServers(enum.StrEnum):
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    concurrency: int = 4
+    concurrency: int = 8
     """Actions of one run at a time. A vacate has as many as its locks allow, unless it is told otherwise."""
     spare_hosts: int = 0
     """Keep free what the largest N hosts can hold."""

@@ -28,7 +28,7 @@ BYTES_A_SECOND = 100 << 20
 BOOT_SECONDS = 60.0
 """From the create call of a server to a guest that serves; what else a server needs takes a few seconds, and is there before."""
 
-AT_A_TIME = 4
+AT_A_TIME = 8
 """Servers that come up at the same time: the policy's `concurrency` by default."""
 
 MAKING = (Verb.CREATE, Verb.TAKE_MEMBER)

@@ -5,6 +5,7 @@ The old cloud's snapshot is there only while it is copied; its name is the mark,
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 import msgspec
@@ -25,6 +26,9 @@ ATTRIBUTES: tuple[Attribute, ...] = ()
 
 SNAPSHOT_SECONDS = 86_400
 """How long Nova may take to upload a root disk to Glance."""
+
+ASK_SECONDS = 5.0
+"""Between two questions whether Nova still works on it."""
 
 OF_THE_SNAPSHOT = frozenset({"image_type"})
 """Property that tells a snapshot from an image: the copy's server is booted from an image like any other."""
@@ -98,13 +102,22 @@ def _snapshot(passage: Passage, resource: Resource) -> calls.Json:
     begun = _snapshots(old, mark)
     id = begun[0] if begun else _begin(old, server_id, mark)  # noqa: A001
 
+    asked_at = time.monotonic()
+
     def saved() -> calls.Json | None:
-        server = server_reading.got(old, server_id)
+        """Nova is asked now and then only: of its calls this is one of the dearest, and it deletes the image itself when it gives up."""
+        nonlocal asked_at
         snapshot = image_data.got(old, id)
+        if snapshot and snapshot["status"] != "active":
+            if time.monotonic() < asked_at + ASK_SECONDS:
+                return None
+            asked_at = time.monotonic()
+            server = server_reading.got(old, server_id)
+            if server and server.get("OS-EXT-STS:task_state"):
+                return None
+            snapshot = image_data.got(old, id)
         if snapshot and snapshot["status"] == "active":
             return snapshot
-        if snapshot and server and server.get("OS-EXT-STS:task_state"):
-            return None
         if snapshot:
             image_data.delete(old, id)
         raise Failed(f"{old.name}: Nova gave up the snapshot of server {resource.name or server_id}: its log says why")

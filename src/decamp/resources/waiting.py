@@ -10,6 +10,9 @@ from decamp.model.errors import Failed
 
 Seen = TypeVar("Seen")
 
+GROWTH = 1.25
+"""Of the pause after each look: what is waited for is seen at most a quarter of its time late, and a minute of waiting is 20 looks."""
+
 
 def wait_until(
     what: str,
@@ -35,4 +38,4 @@ def wait_until(
         if time.monotonic() >= deadline:
             raise Failed(f"waited {timeout_seconds:.0f} s in vain until {what}")
         time.sleep(pause_seconds)
-        pause_seconds = min(pause_seconds * 1.5, longest_pause_seconds)
+        pause_seconds = min(pause_seconds * GROWTH, longest_pause_seconds)
