@@ -82,6 +82,7 @@ def _arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--lab", type=Path, metavar="DIR", help="a lab to use as it is and to leave up; its new tenants stay (default: a fresh one)")
     add("--peer", type=Path, metavar="CHECKOUT", help="of openstack-migrate or sunbeam-migrate, to be measured too")
+    add("--peer-seconds", type=float, default=1800, metavar="N", help="give the peer up after so long (default: %(default)s)")
     add("--image-mib", type=int, default=IMAGE_MIB, metavar="N", help="size of the image and of each root disk (default: %(default)s)")
     add("--only", action="append", choices=MOVERS, help="measure this one; repeat for several (default: all)")
     add("--concurrency", type=int, metavar="N", help="of `decamp apply` (default: the policy's)")
@@ -104,7 +105,7 @@ def _measure(lab: Lab, movers: list[str], asked: argparse.Namespace, console: Co
             kept.mkdir(parents=True)
             row = _move(lab, mover, tenant, asked, kept)
             rows.append(row)
-            console.print(f"{mover}: {row.taken.wall_seconds:.0f} s, exit status {row.taken.status}")
+            console.print(f"{mover}: {row.taken}")
     said = f"measured here, from {asked.peer}" if asked.peer else "not measured here: it is on no package index, and no --peer was said"
     return Told(image_mib=asked.image_mib, peer=said, rows=tuple(rows))
 
@@ -125,7 +126,7 @@ def _move(lab: Lab, mover: str, tenant: SeededTenant, asked: argparse.Namespace,
         taken = measuring.run(lab, [sys.executable, "-m", "bench.move.plain", *clouds], Path.cwd(), log)
         return Row(mover=mover, taken=taken, had_to_read_bytes=least)
     if mover == PEER:
-        taken = peer.move(lab, asked.peer.absolute(), tenant.project, folder, log)
+        taken = peer.move(lab, asked.peer.absolute(), tenant.project, folder, log, asked.peer_seconds)
     else:
         settings = lab.folder / "tenants" / tenant.name / "decamp.yaml"
         (folder / "decamp.yaml").write_bytes(settings.read_bytes())

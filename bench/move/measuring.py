@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,16 +52,21 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def run(lab: Lab, command: Sequence[str], folder: Path, log: Path, **environment: str) -> Taken:
-    """Run a Python program in `folder`; what it prints goes into `log`. Its exit status is told, whatever it is."""
+def run(lab: Lab, command: Sequence[str], folder: Path, log: Path, *, seconds: float | None = None) -> Taken:
+    """Run a Python program in `folder`; what it prints goes into `log`. Its exit status is told, whatever it is.
+
+    After so many `seconds` it is interrupted, as by Ctrl-C.
+    """
     with tempfile.TemporaryDirectory() as counts:
-        paths = [str(COUNTING), environment.pop("PYTHONPATH", "")]
-        counting = {"BENCH_TRAFFIC": counts, "PYTHONPATH": os.pathsep.join(path for path in paths if path), "PYTHONWARNINGS": "ignore"}
+        counting = {"BENCH_TRAFFIC": counts, "PYTHONPATH": str(COUNTING), "PYTHONWARNINGS": "ignore"}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
         began = time.perf_counter()
         with log.open("ab") as output:
-            process = subprocess.Popen(command, cwd=folder, env=inherited | counting | environment, stdout=output, stderr=output)
+            process = subprocess.Popen(command, cwd=folder, env=inherited | counting, stdout=output, stderr=output)
+            interrupt = threading.Timer(seconds or threading.TIMEOUT_MAX, lambda: os.kill(process.pid, signal.SIGINT))
+            interrupt.start()
             _, status, usage = os.wait4(process.pid, 0)
+            interrupt.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
         wall_seconds = time.perf_counter() - began
         told = [json.loads(file.read_text()) for file in Path(counts).glob("*.json")]

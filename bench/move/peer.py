@@ -35,10 +35,11 @@ def package(checkout: Path) -> str:
     return found
 
 
-def move(lab: Lab, checkout: Path, project: str, folder: Path, log: Path) -> Taken:
+def move(lab: Lab, checkout: Path, project: str, folder: Path, log: Path, seconds: float) -> Taken:
     """As the administrator, in its multi-tenant mode: as a tenant it cannot list what a project has, and its routers are refused.
 
-    What is the operator's own is registered with it before: flavors, volume type and the external network, as Decamp's mapping has them.
+    It is given up after so many `seconds`. What is the operator's own is registered with it before: flavors, volume type and the external
+    network, as Decamp's mapping has them.
     """
     name = package(checkout)
     python = str(venv.python("peer", LOCK))
@@ -61,9 +62,11 @@ def move(lab: Lab, checkout: Path, project: str, folder: Path, log: Path) -> Tak
         subprocess.run([*command, "register-external", "--resource-type", kind, old, new], check=True, cwd=checkout, capture_output=True)
     taken = Taken()
     for kind in KINDS:
+        if taken.wall_seconds >= seconds:
+            break
         which = ["--resource-type", kind, "--filter", f"project-id:{project}"]
         asked = ["start-batch", *which, "--include-dependencies", "--include-members"]
-        taken += measuring.run(lab, [*command, *asked], checkout, log)
+        taken += measuring.run(lab, [*command, *asked], checkout, log, seconds=seconds - taken.wall_seconds)
     return taken
 
 

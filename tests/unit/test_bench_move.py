@@ -72,6 +72,16 @@ def test_calls_and_bytes_of_a_program_are_counted_by_cloud(tmp_path: Path, port:
     assert old.peak_mib > 10
 
 
+def test_a_program_that_takes_too_long_is_interrupted_and_counted_up_to_there(tmp_path: Path, port: int):
+    slow = CLIENT.replace("sys.exit(3)", "import time; time.sleep(60)")
+    taken = measuring.run(
+        lab_with(CloudName.OLD, port, tmp_path), [sys.executable, "-c", slow, str(port)], tmp_path, tmp_path / "log", seconds=8
+    )
+    assert taken.calls == 2
+    assert taken.wall_seconds < 60
+    assert taken.status != 0
+
+
 def test_the_largest_program_counts_for_memory_and_all_count_for_time():
     one = measuring.Taken(wall_seconds=1, peak_mib=100, calls=5)
     both = one + measuring.Taken(wall_seconds=2, peak_mib=50, calls=7)
