@@ -2,7 +2,8 @@
 
 Every mover gets a tenant of its own, equal to the others', in the same lab, one after the other. All are measured alike, from outside: wall
 time, memory, and what they said to the clouds. What was lost is found with openstacksdk alone. The peer, openstack-migrate, is on no
-package index: say --peer CHECKOUT, else it is left out. On two quiet cores all of it takes about 5 minutes, with the peer 10.
+package index: say --peer CHECKOUT, else it is left out. On two cores that do other work as well, it all takes about 7 minutes without the
+peer, which may take as long again.
 """
 
 from __future__ import annotations
