@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from decamp.model.errors import Failed
 from decamp.run.database import Database, told
 
-WORKFLOWS_VERSION = "decamp-workflows-3"
+WORKFLOWS_VERSION = "decamp-workflows-4"
 """Only workers of the same version take each other's workflows over. To be raised when the steps of a workflow change, and only then."""
 QUEUE_POLL_SECONDS = 0.1
 WALK, ACT, FOLLOW = "decamp.walk", "decamp.act", "decamp.follow"
