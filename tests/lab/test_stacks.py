@@ -161,6 +161,13 @@ def run_of(desk: Desk) -> str:
     return json.loads(out)[0]["Run"]
 
 
+def application_credential(connection: Connection, auth_url: str) -> dict[str, Any]:
+    """What an entry of clouds.yaml has in place of a password."""
+    made = connection.identity.create_application_credential(connection.current_user_id, "stacks", unrestricted=True)
+    auth = {"auth_url": auth_url, "application_credential_id": made.id, "application_credential_secret": made.secret}
+    return {"auth_type": "v3applicationcredential", "auth": auth}
+
+
 def user_data(admin: Connection, server: str) -> bytes | None:
     return user_data_of(admin.compute.get(f"/servers/{server}", microversion="2.90").json()["server"])
 
@@ -217,11 +224,18 @@ def test_a_stack_moves_through_the_death_of_its_process_and_an_undo_takes_it_bac
     assert here.tenant.compute.get_server(shop.made["web"]).status == "ACTIVE"
 
 
-def test_a_confirm_deletes_the_old_stack_and_leaves_the_new_one_alone(shop: Shop) -> None:
+def test_an_application_credential_makes_no_stack_and_a_confirm_deletes_the_old_one_alone(shop: Shop) -> None:
     here, desk, new = shop.here, shop.desk, shop.here.new.connection
     give(desk.path, {NAME: {"password": SECRET}})
     desk.run("plan", "move", "--stack", NAME, "-o", "again.json")
-    desk.run("apply", "again.json", "--yes")
+    with_password = dict(desk.clouds["clouds"]["new"])
+    desk.clouds["clouds"]["new"] |= application_credential(new, with_password["auth"]["auth_url"])
+    desk.write()
+    _, told = desk.run("apply", "again.json", "--yes", status=3)
+    assert "Use a password in the entry new of clouds.yaml, then resume" in " ".join(told.split())
+    desk.clouds["clouds"]["new"] = with_password
+    desk.write()
+    desk.run("resume", run_of(desk), "--yes")
     desk.run("confirm", run_of(desk), "--yes")
 
     assert list(here.tenant.orchestration.stacks()) == []

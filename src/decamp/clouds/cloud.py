@@ -85,10 +85,17 @@ class Cloud:
 
     @cached_property
     def roles(self) -> frozenset[str]:
+        return frozenset(self._access().role_names or ())
+
+    @property
+    def by_application_credential(self) -> bool:
+        """Whether the credentials are an application's, which may not let others act for it everywhere (by a trust)."""
+        return bool(getattr(self._access(), "application_credential_id", None))
+
+    def _access(self) -> AccessInfo:
         with self.calling("authenticate"):
             session = self.connection.session
-            access: AccessInfo = session.auth.get_access(session)  # pyright: ignore
-            return frozenset(access.role_names or ())
+            return session.auth.get_access(session)  # pyright: ignore
 
     @property
     def admin(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from decamp.clouds import Cloud
-from decamp.model.errors import Changed, Failed, Refused
+from decamp.model.errors import Changed, Failed, Refused, Unreachable
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.resources import calls, stack_template, stacks
@@ -147,11 +147,24 @@ def create(passage: Passage, resource: Resource) -> str:
         "disable_rollback": True,
     }
     body |= {"timeout_mins": spec["timeout_mins"]} if spec["timeout_mins"] else {}
-    made = calls.posted(new, stacks.SERVICE, "/stacks", body, secret=True)["stack"]["id"]
+    made = _posted(new, resource.name or "", body)
     ended = _ended(passage, made)
     if ended is None or not ended["stack_status"].endswith(COMPLETE):
         raise Failed(f"{new.name}: stack {resource.name} was not made: {_reason(ended) if ended else 'it is gone'}")
     return made
+
+
+def _posted(new: Cloud, name: str, body: Json) -> str:
+    """Heat answers 500 where it cannot make the trust that it acts by later; asking again would not help."""
+    try:
+        return calls.posted(new, stacks.SERVICE, "/stacks", body, secret=True)["stack"]["id"]
+    except Unreachable as error:
+        if getattr(error.__cause__, "status_code", None) == 500 and new.by_application_credential:
+            raise Refused(
+                f"{new.name}: Heat could not make stack {name} with an application credential: newer Keystones let none make the trust by "
+                f"which Heat acts for you later. Use a password in the entry {new.name} of clouds.yaml, then resume. {error}"
+            ) from error
+        raise
 
 
 def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
