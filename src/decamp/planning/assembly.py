@@ -27,7 +27,7 @@ VARIANTS, SPREAD = 3, 0.1
 """For each, with prices of types that differ by so much: different fillings, before the program says which it misses."""
 ROUNDS = 10
 """Of new prices and fillings, at most."""
-ENOUGH = 3e-4
+ENOUGH = 1e-3
 """What a round has to save of the bytes, or it is the last."""
 MORE, MORE_SHARE = 25, 0.4
 """A host is freed for certain, where the relaxation frees it also if so many more are kept: the program is smaller without it."""
@@ -38,7 +38,7 @@ OPEN, FREED, STAYS = -1, -2, -3
 """Of a host, in place of the number of its filling: not decided yet; to be freed; not freed, and takes no servers."""
 DIVES, DECIDED = 12, 0.2
 """How often some more hosts are decided, and which share of those that are divided."""
-FEW, NODES, GAP = 50, 50, 2e-3
+FEW, NODES, GAP = 25, 50, 2e-3
 """So many are decided at once as whole numbers, in a tree of so many nodes, or so near to what is possible."""
 
 
