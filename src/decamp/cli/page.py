@@ -56,6 +56,7 @@ def page(report: Report) -> str:
         "body",
         _element("h1", title),
         _element("p", f"{report.verb}, {report.old} to {report.new}, {whose}: ", _element("b", report.state), _then(report)),
+        _element("p", _span(report), cls="dim"),
         _tiles(report),
         *_servers(report),
         *_losses(report),
@@ -66,6 +67,11 @@ def page(report: Report) -> str:
         _element("p", f"Made by Decamp at {report.made_at}.", cls="dim"),
     )
     return f"<!DOCTYPE html>\n{_element('html', head, body, lang='en')}\n"
+
+
+def _span(report: Report) -> str:
+    began = _when(report.began_at)
+    return f"From {began} to {_when(report.ended_at)}" if report.ended_at else f"Since {began}, not over yet"
 
 
 def _then(report: Report) -> str:
@@ -79,13 +85,11 @@ def _tiles(report: Report) -> Markup:
     losses = sum(change.is_loss for item in report.items for change in item.changes)
     figures = [
         ("Servers", str(len(report.servers))),
-        *((outcome.replace("_", " "), str(count)) for outcome, count in report.counts.items()),
+        *((outcome.replace("_", " ").capitalize(), str(count)) for outcome, count in report.counts.items()),
         ("Not moved", str(len(report.left))),
         ("Losses", str(losses)),
         ("Bytes", amount_of_bytes(report.bytes)),
         ("Took", duration(report.seconds)),
-        ("Began", _when(report.began_at)),
-        ("Ended", _when(report.ended_at) if report.ended_at else "it is not over"),
     ]
     return _element("dl", *(_element("div", _element("dt", name), _element("dd", value)) for name, value in figures))
 
