@@ -24,9 +24,10 @@ hosts in a hundred, or most of the bytes that need not be moved, and take most o
 ATTEMPTS, LARGE = 2, 500
 """At as many hosts as possible; one in a cloud of more hosts than that, where the second gains one host in hundreds, or none."""
 
-ASSEMBLED, TRIES, LEFT_PROBLEMS = 3000, 2, 6
+ASSEMBLED, TRIES, LOST, LEFT_PROBLEMS = 3000, 2, 0.005, 6
 """Clouds of up to so many hosts are assembled: above that, the program of all their fillings takes minutes. How many numbers of hosts are
-tried, from the most downward; and how many small problems are solved for the few servers that are left without a place.
+tried, from the most downward, unless no larger share of them was lost; and how many small problems are solved for the few servers that are
+left without a place.
 """
 
 
@@ -80,7 +81,7 @@ class Search:
         for kept in range(fewest, min(fewest + TRIES, self.count)):
             packing = self.assembled(kept)
             best = self._better(best, packing)
-            if packing is None or self.kept(packing) <= kept or self.pace.is_over():
+            if packing is None or self.pace.is_over() or self.kept(packing) - kept <= LOST * (self.count - kept):
                 break
         return best
 
