@@ -299,12 +299,11 @@ def carry_out(packing: Packing, fillings: Fillings, assembled: Assembled) -> lis
 
 
 def _leave(packing: Packing, fillings: Fillings, host: int, departure: int) -> list[int]:
-    ways = fillings.departures
-    left: list[int] = []
+    ways, estate, left = fillings.departures, packing.estate, list[int]()
+    there = [one for one in sorted(packing.on[host]) if fillings.movers[one] and packing.is_free_to_go(one)]
     for entry in range(*np.searchsorted(ways.of, [departure, departure + 1]).tolist()):
-        several = [one for one in sorted(packing.on[host]) if packing.estate.class_of[one] == ways.number[entry]]
-        several = [one for one in several if packing.estate.bytes[one] == ways.weight[entry] and packing.is_free_to_go(one)]
-        left += several[: int(ways.many[entry])]
+        alike = [one for one in there if (estate.class_of[one], estate.bytes[one]) == (ways.number[entry], ways.weight[entry])]
+        left += alike[: int(ways.many[entry])]
     for server in left:
         packing.put(server, NOWHERE)
     return left

@@ -10,7 +10,7 @@ import pytest
 
 from decamp.model.plan import VacateGoal
 from decamp.model.policy import Policy
-from decamp.model.survey import Survey
+from decamp.model.survey import Pinned, Survey
 from decamp.planning.assembly import Assembly, carry_out
 from decamp.planning.estate import Estate
 from decamp.planning.fillings import Fillings
@@ -89,12 +89,13 @@ def test_what_is_assembled_fits_and_moves_no_more_than_it_has_to(seed: int):
     assert relaxation.estate.bytes[moved].sum() >= least.bytes * (1 - 1e-6)
 
 
-def test_a_resident_leaves_where_that_is_what_makes_room():
+def test_a_resident_leaves_where_that_is_what_makes_room_and_not_its_twin_that_must_stay():
     """c's server fits nowhere: a has the processors, b the memory, unless a's small one moves over to b."""
     old = survey(
-        [host("a", vcpus=8, memory_mib=8192), host("b", vcpus=8, memory_mib=8192), host("c", vcpus=8, memory_mib=8192)],
+        [host("a", vcpus=10, memory_mib=9216), host("b", vcpus=8, memory_mib=8192), host("c", vcpus=8, memory_mib=8192)],
         [
             server("big-a", "a", vcpus=2, memory_mib=4096, migration_bytes=90 * GIB),
+            server("a-twin", "a", vcpus=2, memory_mib=1024, migration_bytes=1 * GIB, pinned=Pinned.PCI_DEVICE),
             server("small", "a", vcpus=2, memory_mib=1024, migration_bytes=1 * GIB),
             server("big-b", "b", vcpus=4, memory_mib=6144, migration_bytes=90 * GIB),
             server("comes", "c", vcpus=6, memory_mib=4096, migration_bytes=5 * GIB),
@@ -107,7 +108,7 @@ def test_a_resident_leaves_where_that_is_what_makes_room():
     packing = Packing(relaxation.estate)
     assert carry_out(packing, assembly.fillings, assembled) == []
     where = {one.id: relaxation.estate.hosts[at].name for one, at in zip(relaxation.estate.servers, packing.at, strict=True)}
-    assert where == {"big-a": "a", "small": "b", "big-b": "b", "comes": "a"}
+    assert where == {"a-twin": "a", "big-a": "a", "small": "b", "big-b": "b", "comes": "a"}
 
 
 def test_fewer_hosts_can_be_freed_after_more():
