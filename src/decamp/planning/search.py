@@ -94,11 +94,15 @@ class Search:
         best: Packing | None = None
         kept, step = self.count - freed, 1
         while kept >= 0 and not self.pace.is_over():
-            packing = self.assembled(kept) or self.attempt(kept)
-            if packing is None:
+            packings = [self.assembled(kept)]
+            if packings[0] is None or len(packings[0].freed) < freed:
+                packings.append(self.attempt(kept))
+            found = [one for one in packings if one is not None]
+            if not found:
                 break
-            best = packing if best is None else min((best, packing), key=lambda one: (max(0, freed - len(one.freed)), self.bytes(one)))
-            if len(packing.freed) >= freed or kept == 0:
+            candidates = found if best is None else [best, *found]
+            best = min(candidates, key=lambda one: (max(0, freed - len(one.freed)), self.bytes(one)))
+            if len(best.freed) >= freed or kept == 0:
                 break
             kept, step = max(0, kept - step), step * 2
         while best is not None and len(best.freed) > freed:
