@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
-from contract import EXTERNAL, Ground
+from contract import EXTERNAL, Ground, ground
 from contract_servers import image
 
 from decamp.model.refs import Ref
@@ -44,6 +46,17 @@ def with_application_credentials(here: Ground, folder: Path, clouds: tuple[str, 
             },
         }
     return whole
+
+
+@contextmanager
+def ground_for_stacks(clouds_file: Path, folder: Path) -> Iterator[Ground]:
+    """A tenant's, whose stacks are deleted first: Heat deletes what they made."""
+    with ground(clouds_file, folder, "tenant") as here:
+        yield here
+        for connection in (here.tenant, here.new.connection):
+            for one in list(connection.orchestration.stacks()):
+                connection.orchestration.delete_stack(one)
+                connection.orchestration.wait_for_delete(one, wait=WAIT_SECONDS)
 
 
 def an_application(here: Ground) -> str:

@@ -16,7 +16,7 @@ import yaml
 from contract import EXTERNAL, Ground, ground
 from contract_servers import MIB, image
 from desk import Desk, started, told
-from tenant_application import with_application_credentials
+from tenant_application import ground_for_stacks, with_application_credentials
 
 from decamp.lab import Lab
 
@@ -116,12 +116,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def here(lab: Lab, folder: Path) -> Iterator[Ground]:
-    with ground(lab.folder / "clouds.yaml", folder, "tenant") as here:
+    with ground_for_stacks(lab.folder / "clouds.yaml", folder) as here:
         yield here
-        for connection in (here.tenant, here.new.connection):
-            for one in list(connection.orchestration.stacks()):
-                connection.orchestration.delete_stack(one)
-                connection.orchestration.wait_for_delete(one, wait=WAIT_SECONDS)
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 import yaml
-from contract import EXTERNAL, Ground, ground
+from contract import EXTERNAL, Ground
 from contract_servers import MIB, act_on_volume, image
 from desk import Desk
 from openstack.connection import Connection
+from tenant_application import ground_for_stacks
 
 from decamp.clouds import Cloud
 from decamp.lab import Lab
@@ -83,12 +84,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def here(lab: Lab, folder: Path) -> Iterator[Ground]:
-    with ground(lab.folder / "clouds.yaml", folder, "tenant") as here:
+    with ground_for_stacks(lab.folder / "clouds.yaml", folder) as here:
         yield here
-        for connection in (here.tenant, here.new.connection):
-            for one in list(connection.orchestration.stacks()):
-                connection.orchestration.delete_stack(one)
-                connection.orchestration.wait_for_delete(one, wait=WAIT_SECONDS)
 
 
 @pytest.fixture(scope="module")
