@@ -25,7 +25,7 @@ def sha256_of_image(cloud: Cloud, id: str) -> str | None:
     known = cloud.image_digests
     if id not in known:
         response = cloud.connection.image.get(f"/images/{id}/file", stream=True)
-        if response.status_code == 404:
+        if response.status_code == NOT_FOUND:
             known[id] = None
         else:
             raise_from_response(response)
@@ -44,7 +44,7 @@ def scratch_image(cloud: Cloud, id: str) -> Iterator[str]:
         yield id
     finally:
         cloud.connection.image.delete(f"/images/{id}")
-        wait(f"the image {id} to go", lambda: cloud.connection.image.get(f"/images/{id}").status_code == 404)
+        wait(f"the image {id} to go", lambda: cloud.connection.image.get(f"/images/{id}").status_code == NOT_FOUND)
 
 
 def sha256_of_volume(cloud: Cloud, id: str) -> str | None:
@@ -56,6 +56,20 @@ def sha256_of_volume(cloud: Cloud, id: str) -> str | None:
         digest = sha256_of_image(cloud, image)
     wait(f"the volume {id} to be free", lambda: cloud.get("block_storage", f"/volumes/{id}")["volume"]["status"] in STEADY_VOLUME)
     return digest
+
+
+def sha256_of_snapshot(cloud: Cloud, id: str, gibibytes: int) -> str | None:
+    """Of a volume that is made of it, and deleted again."""
+    body = {"volume": {"snapshot_id": id, "size": gibibytes, "name": f"{SCRATCH}-{id}"}}
+    response = cloud.connection.block_storage.post("/volumes", json=body)
+    raise_from_response(response)
+    path = f"/volumes/{response.json()['volume']['id']}"
+    try:
+        wait(f"a volume of the snapshot {id}", lambda: cloud.get("block_storage", path)["volume"]["status"] in STEADY_VOLUME)
+        return sha256_of_volume(cloud, path.rpartition("/")[2])
+    finally:
+        cloud.connection.block_storage.delete(path)
+        wait(f"the volume of the snapshot {id} to go", lambda: cloud.connection.block_storage.get(path).status_code == NOT_FOUND)
 
 
 def sha256_of_root(cloud: Cloud, id: str) -> str | None:

@@ -14,16 +14,16 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import keystoneauth1.exceptions
 from openstack.exceptions import SDKException
 
 from clouds import Cloud, Facts, all_images, hosts_of, nodes_of, servers_of, stacks_of
 from findings import Findings
+from moved import check_moved, differences
 from portraits import portrait, project_id
 
 STEADY_SERVER = frozenset({"ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED"})
@@ -41,7 +41,7 @@ def record(arguments: argparse.Namespace) -> int:
         if project is None:
             raise LookupError(f"{old.name} has no project {name}, or several")
         before["projects"][name] = {"id": project, **portrait(old, project)}
-        restless = [server["name"] for server in before["projects"][name]["servers"] if server["task_state"]]
+        restless = [server["name"] for server in before["projects"][name]["server"] if server["task_state"]]
         if restless:
             raise RuntimeError(f"{old.name} is doing something with {', '.join(restless)}: record again when all is at rest")
     arguments.output.write_text(json.dumps(before, indent=1) + "\n")
@@ -51,10 +51,12 @@ def record(arguments: argparse.Namespace) -> int:
 
 
 def whole(cloud: Cloud) -> Facts:
+    images = list(all_images(cloud))
     return {
         "hosts": hosts_of(cloud),
         "servers": servers_of(cloud),
-        "images": {image["id"]: [image["name"], image["owner"]] for image in all_images(cloud)},
+        "images": {image["id"]: [image["name"], image["owner"]] for image in images},
+        "image_hashes": [image["os_hash_value"] for image in images if image["status"] == "active"],
         "volumes": named(cloud.pages("block_storage", "/volumes/detail?all_tenants=1", "volumes")),
         "snapshots": named(cloud.pages("block_storage", "/snapshots/detail?all_tenants=1", "snapshots")),
         "networks": {network.id: [network.name, network.project_id] for network in cloud.connection.network.networks()},
@@ -85,7 +87,10 @@ def check(arguments: argparse.Namespace) -> int:
             findings.add(f"{name}: project", [f"{new.name} has no project {name}"])
             continue
         new_projects.add(project)
-        check_moved(findings, name, before["projects"][name], portrait(new, project), set(arguments.with_disk), set(arguments.not_carried))
+        copy = portrait(new, project)
+        by_operator = name in arguments.by_operator
+        was, disks, left = before["projects"][name], set(arguments.with_disk), set(arguments.not_carried)
+        check_moved(findings, name, was, copy, disks, left, set(new_now["image_hashes"]), by_operator=by_operator)
     for name in arguments.moved:
         check_old_servers(findings, name, before, old_now, confirmed=name in arguments.confirmed)
     check_others(findings, before, old_now, {before["projects"][name]["id"] for name in arguments.moved}, set(arguments.freed_host))
@@ -103,114 +108,9 @@ def check(arguments: argparse.Namespace) -> int:
     return 1 if findings.wrong else 0
 
 
-def differences(where: str, before: Any, now: Any) -> Iterator[str]:
-    """One sentence for each leaf that differs."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in sorted({*before, *now}):
-            yield from differences(f"{where} / {key}", before.get(key), now.get(key))
-    elif isinstance(before, list) and isinstance(now, list) and before != now:
-        missing, extra = without(before, now), without(now, before)
-        if len(missing) == len(extra) == 1 and isinstance(missing[0], dict):
-            yield from differences(f"{where} / {missing[0].get('name', '')}", missing[0], extra[0])
-            return
-        for one in missing:
-            yield f"{where}: missing in the new cloud: {json.dumps(one)}"
-        for one in extra:
-            yield f"{where}: not in the old cloud: {json.dumps(one)}"
-        if not missing and not extra:
-            yield f"{where}: another order: {json.dumps(before)} became {json.dumps(now)}"
-    elif before != now:
-        yield f"{where}: {json.dumps(before)} became {json.dumps(now)}"
-
-
-def without(these: list[Any], those: list[Any]) -> list[Any]:
-    """`these`, less one for each equal one of `those`."""
-    rest = list(those)
-    left = []
-    for one in these:
-        if one in rest:
-            rest.remove(one)
-        else:
-            left.append(one)
-    return left
-
-
-def check_moved(findings: Findings, name: str, before: Facts, now: Facts, with_disk: set[str], not_carried: set[str]) -> None:
-    """A project's copy against the project as it was."""
-    for part, counted in (
-        (("networks", "subnets", "routers"), "networks"),
-        (("security_groups", "security_group_count"), "security_groups"),
-        (("server_groups",), "server_groups"),
-        (("free_ports",), "free_ports"),
-        (("volumes",), "volumes"),
-    ):
-        wrong = [line for key in part for line in differences(key, before[key], now[key])]
-        findings.add(
-            f"{name}: {', '.join(part[:3])}".replace(", security_group_count", " and rules").replace("_", " "),
-            wrong,
-            f"{len(now[counted])} equal",
-        )
-    old_servers, new_servers = by_macs(before["servers"]), by_macs(now["servers"])
-    wrong = [f"{server['name']}: not in the new cloud" for macs, server in old_servers.items() if macs not in new_servers]
-    wrong += [
-        f"{server['name']}: no server of the old cloud had its MACs" for macs, server in new_servers.items() if macs not in old_servers
-    ]
-    if len(new_servers) != len(now["servers"]):
-        wrong.append("the new cloud has two servers with the same MACs")
-    pairs = [(server, new_servers[macs]) for macs, server in old_servers.items() if macs in new_servers]
-    beside = {"id", "image", "image_sha256", "root_sha256", *not_carried}
-    for server, copy in pairs:
-        wrong += differences(server["name"], *({key: value for key, value in one.items() if key not in beside} for one in (server, copy)))
-    findings.add(f"{name}: servers", wrong, f"{len(pairs)} equal, but for what stays behind: {', '.join(sorted(not_carried)) or 'nothing'}")
-    check_disks(findings, name, pairs, with_disk)
-    check_images(findings, name, before, now)
-
-
-def by_macs(servers: list[Facts]) -> dict[frozenset[str], Facts]:
-    """MACs move with the servers and are unique, names are not."""
-    return {frozenset(port["mac"] for port in server["ports"]) or frozenset({server["name"]}): server for server in servers}
-
-
-def check_disks(findings: Findings, name: str, pairs: list[tuple[Facts, Facts]], with_disk: set[str]) -> None:
-    """The root disk is the old one's, byte for byte, or fresh from the same base image."""
-    wrong, carried, fresh = [], 0, 0
-    for server, copy in pairs:
-        if not server["image"]:
-            continue
-        if copy["root_sha256"] == server["root_sha256"]:
-            carried += 1
-        elif server["name"] in with_disk or server["id"] in with_disk:
-            wrong.append(f"{server['name']}: its root disk was to be carried over, and has other bytes")
-        elif copy["root_sha256"] == server["image_sha256"]:
-            fresh += 1
-        else:
-            wrong.append(f"{server['name']}: its root disk is neither the old one nor the base image")
-    findings.add(f"{name}: root disks", wrong, f"{carried} carried over byte for byte, {fresh} fresh from the same base image")
-
-
-def check_images(findings: Findings, name: str, before: Facts, now: Facts) -> None:
-    """Every image of the copy is one of the old project's, or a server's base; none is there twice."""
-    old_images = {image["sha256"]: image for image in before["images"]}
-    bases = {server["image"] for server in now["servers"]}
-    wrong, equal = [], 0
-    for digest, count in Counter(image["sha256"] for image in now["images"]).items():
-        if count > 1:
-            wrong.append(f"the same bytes are {count} images of the project: SHA-256 {digest}")
-    for image in now["images"]:
-        if image["status"] != "active":
-            wrong.append(f"{image['name']}: {image['status']}")
-        twin = old_images.get(image["sha256"])
-        if twin:
-            equal += 1
-            wrong += differences(image["name"], *({key: value for key, value in one.items() if key != "id"} for one in (twin, image)))
-        elif image["id"] not in bases:
-            wrong.append(f"{image['name']} ({image['id']}): neither an image of the old project nor a server's base: left over")
-    findings.add(f"{name}: images", wrong, f"{equal} equal, {len(now['images']) - equal} are bases of servers")
-
-
 def check_old_servers(findings: Findings, name: str, before: Facts, old_now: Facts, *, confirmed: bool) -> None:
     wrong = []
-    for server in before["projects"][name]["servers"]:
+    for server in before["projects"][name]["server"]:
         now = old_now["servers"].get(server["id"])
         if confirmed:
             wrong += [f"{server['name']} ({server['id']}): still in the old cloud"] if now else []
@@ -340,12 +240,19 @@ def main(argv: list[str] | None = None) -> int:
     checking = verbs.add_parser("check", help="compare with how things are now")
     checking.add_argument("before", type=Path, metavar="FILE", help="what `record` wrote")
     checking.add_argument("--moved", action="append", default=[], metavar="P", help="project that was moved, wholly")
+    checking.add_argument(
+        "--by-operator",
+        action="append",
+        default=[],
+        metavar="P",
+        help="moved project that an operator made in the new cloud, with its users, roles, quotas, flavors and types: compare these too",
+    )
     checking.add_argument("--confirmed", action="append", default=[], metavar="P", help="moved project whose move was confirmed")
     checking.add_argument(
         "--with-disk", action="append", default=[], metavar="SERVER", help="server whose root disk was to be carried over"
     )
     checking.add_argument(
-        "--not-carried", action="append", default=[], metavar="FIELD", help="field of servers that the plan said it leaves behind"
+        "--not-carried", action="append", default=[], metavar="WHAT", help="attribute, or kind, that the plan said it leaves behind"
     )
     checking.add_argument("--freed-host", action="append", default=[], metavar="H", help="host that the old cloud gave up")
     checking.add_argument("--new-machine", action="append", default=[], metavar="M", help="machine that the new cloud got")

@@ -90,15 +90,17 @@ def test_the_largest_program_counts_for_memory_and_all_count_for_time():
 
 def test_what_is_missing_and_what_differs_is_told_by_kind_and_attribute():
     before = {
-        "servers": [{"id": "1", "name": "web", "tags": ["gold"], "locked": True}, {"id": "2", "name": "db", "tags": [], "locked": False}],
-        "security_groups": {"web": {"rules": [80, 443]}},
-        "floating_ips": 2,
+        "server": [{"id": "1", "name": "web", "tags": ["gold"], "locked": True}, {"id": "2", "name": "db", "tags": [], "locked": False}],
+        "security_group_rule": [{"port_range_min": 80}, {"port_range_min": 443}],
+        "port": [{"name": "", "mac_address": "m", "tags": ["a"]}],
+        "user": [{"name": "ada"}],
     }
     after = {
-        "servers": [{"id": "9", "name": "web", "tags": [], "locked": True, "status": "ACTIVE"}],
-        "security_groups": {"web": {"rules": [80]}},
-        "floating_ips": 1,
+        "server": [{"id": "9", "name": "web", "tags": [], "locked": True, "status": "ACTIVE"}],
+        "security_group_rule": [{"port_range_min": 80}],
+        "port": [{"name": "", "mac_address": "m", "tags": []}],
+        "user": [],
     }
-    assert losses.losses(before, after) == {"whole servers": 1, "server: tags": 1, "security group: rules": 1, "floating ips": 1}
+    assert losses.losses(before, after) == {"whole server": 1, "server: tags": 1, "whole security group rule": 1, "port: tags": 1}
     assert losses.losses(before, before) == {}
     assert losses.servers(before, after) == 1
