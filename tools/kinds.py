@@ -15,10 +15,8 @@ def main() -> None:
     print(
         "Attributes are called as the services call them. A test on real clouds finds every attribute of every answer in these tables, and"
     )
-    print(
-        "finds that a copy which differs in a kept or mapped one is told to differ. `tools/verify.py` compares all of these by itself, which"
-    )
-    print("another test holds against these tables.\n\n| word | what the copy has |\n|---|---|")
+    print("finds that a copy which differs in a kept or mapped one is told to differ. `tools/verify.py` compares all of these by itself,")
+    print("which another test holds against these tables.\n\n| word | what the copy has |\n|---|---|")
     for fate, meaning in docstrings.of_members(Fate).items():
         print(f"| {Fate[fate]} | {meaning} |")
     for kind in KINDS.values():
