@@ -29,6 +29,8 @@ class Ground(NamedTuple):
     """Its id."""
     hashes: bool
     """Whether every byte of its volumes, images and root disks is read."""
+    tenant: Cloud | None = None
+    """The same cloud with credentials of the project itself, for what administrators are not shown."""
 
 
 class Kind(NamedTuple):

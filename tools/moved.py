@@ -10,7 +10,7 @@ from typing import Any
 from clouds import Facts
 from findings import Findings
 from looks import by_content
-from portraits import OF_STACKS, Portrait
+from portraits import KINDS, OF_STACK, Portrait
 
 PARTS = {
     "networks, subnets, routers": ("network", "subnet", "router"),
@@ -30,7 +30,7 @@ BY_OPERATORS = {
 }
 KNOWN_TO_BOTH = frozenset({"quota", "flavor", "volume_type"})
 """Kinds of which the rest of a cloud is its own affair."""
-BESIDE = frozenset({"id", "macs", "made", "holds", "copied", "image_id", "image_sha256", "root_sha256"})
+BESIDE = frozenset({OF_STACK, "id", "macs", "made", "holds", "copied", "image_id", "image_sha256", "root_sha256"})
 """What is no attribute, or is checked by itself."""
 
 
@@ -47,6 +47,10 @@ def check_moved(
 ) -> None:
     """A project's copy against the project as it was. `hashes`: of all images of the new cloud."""
     beside = BESIDE | not_carried
+    stacks = (
+        set() if "stack" in not_carried else {one["stack_name"] for one in before["stack"]} & {one["stack_name"] for one in now["stack"]}
+    )
+    before, now = ({kind: outside(portrait[kind], stacks) for kind in KINDS} for portrait in (before, now))
     for what, kinds in (PARTS | BY_OPERATORS if by_operator else PARTS).items():
         wrong: list[str] = []
         hidden: set[str] = set()
@@ -54,13 +58,14 @@ def check_moved(
             was, copy, unseen = comparable(*copied(kind, before[kind], now[kind]), beside)
             wrong += differences(kind, was, copy)
             hidden |= {f"{kind}.{attribute}" for attribute in unseen}
-        findings.add(f"{name}: {what}", wrong, f"{sum(len(now[kind]) for kind in kinds)} equal{unseen_in_one(hidden)}")
-    old_servers, new_servers = by_macs(of_the_project(before["server"])), by_macs(of_the_project(now["server"]))
+        left = "".join(f"; not compared: {kind}" for kind in kinds if kind in not_carried)
+        findings.add(f"{name}: {what}", wrong, f"{sum(len(now[kind]) for kind in kinds)} equal{left}{unseen_in_one(hidden)}")
+    old_servers, new_servers = by_macs(before["server"]), by_macs(now["server"])
     wrong = [f"{server['name']}: not in the new cloud" for macs, server in old_servers.items() if macs not in new_servers]
     wrong += [
         f"{server['name']}: no server of the old cloud had its MACs" for macs, server in new_servers.items() if macs not in old_servers
     ]
-    if len(new_servers) != len(of_the_project(now["server"])):
+    if len(new_servers) != len(now["server"]):
         wrong.append("the new cloud has two servers with the same MACs")
     pairs = [(server, new_servers[macs]) for macs, server in old_servers.items() if macs in new_servers]
     hidden = set()
@@ -74,19 +79,19 @@ def check_moved(
     check_images(findings, name, before, now, beside, hashes)
 
 
-def of_the_project(things: list[Facts]) -> list[Facts]:
+def outside(things: list[Facts], stacks: Set[str]) -> list[Facts]:
     """What a stack made is made anew with its copy, and told by it."""
-    return [one for one in things if OF_STACKS not in one]
+    return [one for one in things if one.get(OF_STACK) not in stacks]
 
 
 def copied(kind: str, before: list[Facts], now: list[Facts]) -> tuple[list[Facts], list[Facts]]:
     """What has to be equal: not the volumes that snapshots' copies are of, nor limits that one cloud alone knows, nor flavors and types
     that the new cloud had of its own."""
-    was, there = of_the_project(before), [one for one in of_the_project(now) if not one.get("holds") and one.get("copied", True)]
-    if kind in KNOWN_TO_BOTH:
-        both = {one["name"] for one in was} & {one["name"] for one in there}
-        return [one for one in was if one["name"] in both], [one for one in there if one["name"] in both]
-    return was, there
+    there = [one for one in now if not one.get("holds") and one.get("copied", True)]
+    if kind not in KNOWN_TO_BOTH:
+        return before, there
+    both = {one["name"] for one in before} & {one["name"] for one in there}
+    return [one for one in before if one["name"] in both], [one for one in there if one["name"] in both]
 
 
 def comparable(before: list[Facts], now: list[Facts], beside: Set[str]) -> tuple[list[Facts], list[Facts], set[str]]:

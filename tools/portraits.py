@@ -23,7 +23,7 @@ KINDS: dict[str, Kind] = {
     **stack_kinds.KINDS,
     **operator_kinds.KINDS,
 }
-OF_STACKS = "of_stack"
+OF_STACK = "of_stack"
 """Of what a stack made: that stack's name. Its copy makes it anew, with names and MACs of its own."""
 
 
@@ -34,9 +34,9 @@ def project_id(cloud: Cloud, name: str) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def portrait(cloud: Cloud, project: str, hashes: bool = True) -> Portrait:
-    """`hashes` reads every byte of its volumes, images and root disks."""
-    ground = Ground(cloud, project, hashes)
+def portrait(cloud: Cloud, project: str, hashes: bool = True, tenant: Cloud | None = None) -> Portrait:
+    """`hashes` reads every byte of its volumes, images and root disks. `tenant`: with credentials of the project, for its stacks."""
+    ground = Ground(cloud, project, hashes, tenant)
     found = {name: list(kind.listed(ground)) for name, kind in KINDS.items()}
     names = names_of(cloud, project)
     made = {one: stack["stack_name"] for stack in found["stack"] for one in stack["made"]}
@@ -52,7 +52,7 @@ def facts_of(kind: Kind, one: Facts, names: Names) -> Facts:
 
 def of_stack(one: Facts, made: dict[str, str]) -> Facts:
     """Also a rule of a stack's group and a port of a stack's server, which Heat does not list."""
-    return next(({OF_STACKS: made[one[field]]} for field in ("id", "security_group_id", "device_id") if one.get(field) in made), {})
+    return next(({OF_STACK: made[one[field]]} for field in ("id", "security_group_id", "device_id") if one.get(field) in made), {})
 
 
 def names_of(cloud: Cloud, project: str) -> Names:

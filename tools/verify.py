@@ -36,11 +36,13 @@ def record(arguments: argparse.Namespace) -> int:
     if arguments.undercloud:
         undercloud = Cloud(arguments.undercloud, arguments.clouds_file)
         before["undercloud"] = {"stacks": stacks_of(undercloud), "nodes": nodes_of(undercloud)}
+    tenants = tenants_of(arguments)
     for name in arguments.project:
         project = project_id(old, name)
         if project is None:
             raise LookupError(f"{old.name} has no project {name}, or several")
-        before["projects"][name] = {"id": project, **portrait(old, project)}
+        tenant = tenants.get(project)
+        before["projects"][name] = {"id": project, "stacks_seen": tenant is not None, **portrait(old, project, tenant=tenant)}
         restless = [server["name"] for server in before["projects"][name]["server"] if server["task_state"]]
         if restless:
             raise RuntimeError(f"{old.name} is doing something with {', '.join(restless)}: record again when all is at rest")
@@ -48,6 +50,12 @@ def record(arguments: argparse.Namespace) -> int:
     count = Counter(server["status"] for server in before["old"]["servers"].values())
     print(f"Recorded {sum(count.values())} servers ({', '.join(f'{n} {s}' for s, n in count.items())}) in {arguments.output}")
     return 0
+
+
+def tenants_of(arguments: argparse.Namespace) -> dict[str, Cloud]:
+    """Id of a project -> its cloud with the project's own credentials."""
+    clouds = [Cloud(entry, arguments.clouds_file) for entry in arguments.tenant]
+    return {str(cloud.connection.current_project_id): cloud for cloud in clouds}
 
 
 def whole(cloud: Cloud) -> Facts:
@@ -81,15 +89,17 @@ def check(arguments: argparse.Namespace) -> int:
     old_now, new_now = whole(old), whole(new)
     findings = Findings()
     new_projects: set[str] = set()
+    tenants = tenants_of(arguments)
     for name in arguments.moved:
         project = project_id(new, name)
         if project is None:
             findings.add(f"{name}: project", [f"{new.name} has no project {name}"])
             continue
         new_projects.add(project)
-        copy = portrait(new, project)
+        copy = portrait(new, project, tenant=tenants.get(project))
         by_operator = name in arguments.by_operator
         was, disks, left = before["projects"][name], set(arguments.with_disk), set(arguments.not_carried)
+        left |= set() if was["stacks_seen"] and project in tenants else {"stack"}
         check_moved(findings, name, was, copy, disks, left, set(new_now["image_hashes"]), by_operator=by_operator)
     for name in arguments.moved:
         check_old_servers(findings, name, before, old_now, confirmed=name in arguments.confirmed)
@@ -258,6 +268,14 @@ def main(argv: list[str] | None = None) -> int:
     checking.add_argument("--new-machine", action="append", default=[], metavar="M", help="machine that the new cloud got")
     checking.add_argument("--count-parameter", default="ComputeCount", metavar="NAME", help="of the stack (default: %(default)s)")
     checking.set_defaults(run=check)
+    for verb in (recording, checking):
+        verb.add_argument(
+            "--tenant",
+            action="append",
+            default=[],
+            metavar="CLOUD",
+            help="entry of clouds.yaml with a project's own rights, to see its stacks",
+        )
     arguments = parser.parse_args(argv)
     try:
         return arguments.run(arguments)
