@@ -163,7 +163,7 @@ def differences(where: str, before: Any, now: Any) -> Iterator[str]:
             twin = next((other for other in extra if alike(one, other)), None)
             if twin or (len(missing) == len(extra) == 1 and isinstance(one, dict)):
                 other = twin or extra[0]
-                yield from differences(f"{where} / {one.get('name', '')}", one, other)
+                yield from differences(f"{where} / {one['name']}" if one.get("name") else where, one, other)
                 missing.remove(one)
                 extra.remove(other)
         for one in missing:

@@ -131,6 +131,10 @@ def members(resource: Resource) -> tuple[Ref, ...]:
     return tuple(ref for ref in (as_ref(item) for item in _items(field(resource, "members"))) if ref)
 
 
+def default_project(user: Resource) -> Ref | None:
+    return as_ref(field(user, "default_project"))
+
+
 def person(resource: Resource) -> dict[str, Any]:
     """What tells a user or a group from another of its name: not where it works, nor who is in it."""
     return {name: value for name, value in resource.spec.items() if name not in ("default_project", "members")}

@@ -169,13 +169,16 @@ def as_seen(match: Match) -> dict[Ref, Resource]:
 
 
 def _seen(match: Match, resource: Resource) -> Resource:
-    """What belongs to the project needs the project. What moves for it drags no other project along: a private flavor is opened to this
-    one alone, an image shared with those that the new cloud is known to have. A server that has moved needs nothing more."""
+    """What belongs to the project needs the project, and so does a user that works there by default. What moves for it drags no other
+    project along: a private flavor is opened to this one alone, an image shared with those that the new cloud is known to have. A server
+    that has moved needs nothing more."""
     if resource.kind == "server" and moved_earlier(match, resource):
         return msgspec.structs.replace(resource, needs=())
     if resource.kind in ("flavor", "volume_type") and not fields.is_public(resource):
         access = [[match.project.kind, match.project.id]]
         return msgspec.structs.replace(resource, needs=(match.project.ref,), spec={**resource.spec, "access": access})
+    if resource.kind == "user" and fields.default_project(resource) == match.project.ref:
+        return msgspec.structs.replace(resource, needs=(match.project.ref,))
     if resource.kind == "image":
         resource = _shared_with_known(match, resource)
     if resource.kind in _FROM_OTHERS:

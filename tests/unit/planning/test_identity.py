@@ -38,6 +38,11 @@ def test_a_copied_user_is_said_to_need_a_password():
     assert comes_after(plan, "create/group/team", "create/user/ann")
 
 
+def test_a_user_that_works_in_the_project_is_made_after_it():
+    before = old(project(), user(default_project=["project", P]), assigned(("user", "ann")), admin=True)
+    assert comes_after(move(before, new(admin=True)), "create/user/ann", f"create/project/{P}")
+
+
 def test_a_user_of_the_same_name_and_domain_is_the_same_unless_something_differs():
     before = old(user(), assigned(("user", "ann")), admin=True)
     assert action(move(before, new(user("ann-new"), admin=True)), "adopt/user/ann").args["id"] == "ann-new"
