@@ -73,7 +73,7 @@ def check_moved(
         (was,), (is_now,), unseen = comparable([server], [copy], beside)
         wrong += differences(server["name"], was, is_now)
         hidden |= unseen
-    left = f"equal, but for what stays behind: {', '.join(sorted(not_carried)) or 'nothing'}"
+    left = f"equal, but for what stays behind: {', '.join(sorted(not_carried - KINDS.keys())) or 'nothing'}"
     findings.add(f"{name}: servers", wrong, f"{len(pairs)} {left}{unseen_in_one(hidden)}")
     check_disks(findings, name, pairs, with_disk)
     check_images(findings, name, before, now, beside, hashes)

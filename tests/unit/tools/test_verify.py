@@ -173,6 +173,15 @@ def test_an_attribute_that_one_cloud_does_not_show_is_said_and_not_compared(caps
     assert "shown by one cloud alone: network.trunked" in capsys.readouterr().out
 
 
+def test_what_a_stack_made_is_compared_where_the_stack_was_not_moved_as_such() -> None:
+    now = copy_of(project())
+    assert {"cache-x7: not in the new cloud", "cache-q9: no server of the old cloud had its MACs"} == set(
+        wrong_with(now, not_carried=frozenset({"stack"}))
+    )
+    now["server"][3] |= server("cache-x7", 5)
+    assert wrong_with(now, not_carried=frozenset({"stack"})) == []
+
+
 def test_only_what_an_operator_brought_over_is_compared_with_what_operators_make() -> None:
     now = copy_of(project())
     now["user"].clear()
