@@ -194,7 +194,8 @@ def test_a_quota_that_is_full_ends_its_branch_at_once_and_resume_goes_on_when_it
 def _limit(here: Ground, project: str, *, networks: int, volumes: int, server_groups: int) -> None:
     assert here.new_admin.network.put(f"/quotas/{project}", json={"quota": {"network": networks}}).ok
     here.new_admin.block_storage.update_quota_set(project, volumes=volumes)
-    here.new_admin.compute.update_quota_set(project, server_groups=server_groups)
+    limit = {"server_groups": server_groups, "force": True}  # also below what is in use
+    assert here.new_admin.compute.put(f"/os-quota-sets/{project}", json={"quota_set": limit}).ok
 
 
 def test_an_image_whose_bytes_are_not_what_its_hash_says_is_not_taken_over(mover: Mover) -> None:
