@@ -171,15 +171,16 @@ def test_an_upload_whose_token_has_expired_begins_anew_by_itself(mover: Mover) -
 
 
 def test_a_quota_that_is_full_ends_its_branch_at_once_and_resume_goes_on_when_it_is_not(mover: Mover) -> None:
-    """Lowered after the plan was made: else the plan would be refused."""
-    here, project = mover.here, mover.here.new.project_id
+    """Lowered to what is in use after the plan was made: else the plan would be refused."""
+    here, project, new = mover.here, mover.here.new.project_id, mover.here.new.connection
     network = here.tenant.network.create_network(name="quota")
     here.tenant.network.create_subnet(name="quota", network_id=network.id, ip_version=4, cidr="10.71.0.0/24")
     here.tenant.compute.create_server_group(name="quota", policy="affinity")
     volume(here.tenant)
     image(here.tenant, b"q" * MIB, name="quota")
     mover.plan()
-    _limit(here, project, networks=0, volumes=0, server_groups=0)
+    networks, volumes = len(list(new.network.networks(project_id=project))), len(list(new.block_storage.volumes()))
+    _limit(here, project, networks=networks, volumes=volumes, server_groups=len(list(new.compute.server_groups())))
     began = time.monotonic()
     said = mover.apply(status=FAILED)
     assert time.monotonic() - began < WAIT_SECONDS, "it was asked for again and again"
@@ -194,8 +195,7 @@ def test_a_quota_that_is_full_ends_its_branch_at_once_and_resume_goes_on_when_it
 def _limit(here: Ground, project: str, *, networks: int, volumes: int, server_groups: int) -> None:
     assert here.new_admin.network.put(f"/quotas/{project}", json={"quota": {"network": networks}}).ok
     here.new_admin.block_storage.update_quota_set(project, volumes=volumes)
-    limit = {"server_groups": server_groups, "force": True}  # also below what is in use
-    assert here.new_admin.compute.put(f"/os-quota-sets/{project}", json={"quota_set": limit}).ok
+    here.new_admin.compute.update_quota_set(project, server_groups=server_groups)
 
 
 def test_an_image_whose_bytes_are_not_what_its_hash_says_is_not_taken_over(mover: Mover) -> None:
