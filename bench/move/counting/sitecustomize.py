@@ -8,6 +8,7 @@ import atexit
 import http.client
 import json
 import os
+import signal
 import socket
 import threading
 from pathlib import Path
@@ -66,3 +67,5 @@ if "BENCH_TRAFFIC" in os.environ:
     for name in ("send", "sendall"):
         _counted(name, received=False)
     atexit.register(_write)
+    # who is started in the background by a shell is left to ignore it; an interrupt has to end it, and what it counted be written
+    signal.signal(signal.SIGINT, signal.default_int_handler)
