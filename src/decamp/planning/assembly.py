@@ -16,9 +16,9 @@ import numpy as np
 from decamp.planning.estate import Bools, Ints
 from decamp.planning.fillings import Fillings, Found, Prices
 from decamp.planning.pace import Pace
-from decamp.planning.packing import NOWHERE, Packing, Shares
+from decamp.planning.packing import NOWHERE, Packing, packed_as_proposed
 from decamp.planning.programs import Builder
-from decamp.planning.relaxation import Proposal, Relaxation
+from decamp.planning.relaxation import Relaxation
 from decamp.planning.solver import Floats, Solution, solve
 
 SCALES = (0.8, 1.0)
@@ -105,19 +105,12 @@ class Assembly:
         wider = self.relaxation.propose(more, seconds=self.pace.seconds_left())
         self._may_stay |= (proposal.kept > 0) | (wider is None or wider.kept > 0)
         self._reaches = (kept + more) // 2
-        self._add(self._by_rules_of_thumb(proposal, freed))
+        self._add(self.fillings.of(packed_as_proposed(self.relaxation, proposal, kept)[0]))
         for scale in SCALES:
             for _ in range(VARIANTS):
                 by_type = 1 + SPREAD * self._random.standard_normal(len(self.fillings.types))
                 self._collect(self.fillings.consistent(scale * proposal.prices * by_type[self.fillings.type_of]))
         return True
-
-    def _by_rules_of_thumb(self, proposal: Proposal, freed: int) -> Found:
-        packing = Packing(self.estate)
-        gone = self.freeable[np.argsort(proposal.kept[self.freeable], kind="stable")[:freed]]
-        leaving = [server for host in np.sort(gone).tolist() for server in packing.release(host)]
-        packing.place(leaving, Shares(quota=proposal.quota, sort_of=self.relaxation.sort_of))
-        return self.fillings.of(packing)
 
     def _collect(self, prices: Prices) -> int:
         """How many fillings are new."""

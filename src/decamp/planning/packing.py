@@ -15,6 +15,7 @@ import numpy as np
 
 from decamp.planning.constraints import groups, spare
 from decamp.planning.estate import Bools, Estate, Ints
+from decamp.planning.relaxation import Proposal, Relaxation
 from decamp.planning.solver import Floats
 
 NOWHERE = -1
@@ -307,3 +308,11 @@ class Packing:
         held = estate.room - self.free
         amounts = {estate.hosts[n].name: dict(zip(estate.resources, held[n].tolist(), strict=True)) for n in kept}
         return spare.lacking([estate.hosts[n] for n in kept], amounts, policy)
+
+
+def packed_as_proposed(relaxation: Relaxation, proposal: Proposal, kept: int) -> tuple[Packing, list[int]]:
+    """Frees all but the `kept` hosts that it is surest of, and places by its shares; with those for whom there is no room."""
+    packing, hosts = Packing(relaxation.estate), np.flatnonzero(relaxation.freeable)
+    ranks = np.lexsort((hosts, -proposal.kept[hosts].round(6)))
+    leaving = [server for host in np.sort(hosts[ranks[kept:]]).tolist() for server in packing.release(host)]
+    return packing, packing.place(leaving, Shares(quota=proposal.quota, sort_of=relaxation.sort_of))

@@ -11,7 +11,7 @@ from decamp.planning.assembly import Assembly, carry_out
 from decamp.planning.estate import Bools, Estate
 from decamp.planning.homing import bring_home, send_home
 from decamp.planning.pace import Pace
-from decamp.planning.packing import NOWHERE, Packing, Shares
+from decamp.planning.packing import NOWHERE, Packing, packed_as_proposed
 from decamp.planning.refilling import refill
 from decamp.planning.relaxation import Relaxation
 from decamp.planning.repacking import repack
@@ -94,14 +94,12 @@ class Search:
         best: Packing | None = None
         kept, step = self.count - freed, 1
         while kept >= 0 and not self.pace.is_over():
-            packings = [self.assembled(kept)]
-            if packings[0] is None or len(packings[0].freed) < freed:
-                packings.append(self.attempt(kept))
-            found = [one for one in packings if one is not None]
+            assembled = self.assembled(kept)
+            is_enough = assembled is not None and len(assembled.freed) >= freed
+            found = [one for one in (assembled, None if is_enough else self.attempt(kept)) if one is not None]
             if not found:
                 break
-            candidates = found if best is None else [best, *found]
-            best = min(candidates, key=lambda one: (max(0, freed - len(one.freed)), self.bytes(one)))
+            best = min((*([best] if best else ()), *found), key=lambda one: (max(0, freed - len(one.freed)), self.bytes(one)))
             if len(best.freed) >= freed or kept == 0:
                 break
             kept, step = max(0, kept - step), step * 2
@@ -129,11 +127,7 @@ class Search:
         proposal = proposal or self.relaxation.propose(kept, seconds=self.pace.seconds_left())
         if proposal is None:
             return None
-        hosts = np.flatnonzero(self.freeable)
-        ranks = np.lexsort((hosts, -proposal.kept[hosts].round(6)))
-        packing = Packing(self.estate)
-        leaving = [server for host in np.sort(hosts[ranks[kept:]]).tolist() for server in packing.release(host)]
-        homeless = packing.place(leaving, Shares(quota=proposal.quota, sort_of=self.relaxation.sort_of))
+        packing, homeless = packed_as_proposed(self.relaxation, proposal, kept)
         self.settle(packing, homeless, problems=self.problems, is_tight=is_tight)
         return packing
 
