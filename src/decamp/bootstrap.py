@@ -17,6 +17,7 @@ from decamp.model.machines import Machine
 from decamp.model.plan import Plan, Verb
 from decamp.planning.undo import take_back
 from decamp.resources import performing
+from decamp.resources.carriage import Carrier
 from decamp.run.runs import Runs, open_runs
 from decamp.settings import Settings
 
@@ -56,9 +57,13 @@ class Place:
     def performers(self) -> dict[Verb, Performer]:
         """Those of a move, which tenants may use too, and those of hosts and machines. None opens a connection before it is used."""
         return {
-            **performing.performers(self.cloud("old"), self.cloud("new"), self.hidden.of, self.settings.the_hooks),
+            **performing.performers(self.cloud("old"), self.cloud("new"), self.hidden.of, self.settings.the_hooks, self._carrier),
             **hosts.performers(self.cloud("old"), self.cloud("new"), self.cloud("undercloud"), settings=self.settings),
         }
+
+    @property
+    def _carrier(self) -> Carrier:
+        return Carrier(self.settings.copies_folder, self.settings.clouds_file, self.settings.state_url)
 
     def preflight(self, plan: Plan) -> tuple[Finding, ...]:
         """What the old cloud says against a plan that touches its hosts, before it is applied."""

@@ -132,8 +132,13 @@ class Settings(BaseSettings):
     def state_url(self) -> str:
         if self.state:
             return self.state
-        base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-        return f"sqlite:///{base / 'decamp' / 'decamp.sqlite'}"
+        return f"sqlite:///{_own_state() / 'decamp.sqlite'}"
+
+    @property
+    def copies_folder(self) -> Path:
+        """Where this machine notes what becomes of images that are carried by a process of their own: beside the state database."""
+        path = self.state_url.removeprefix("sqlite:///")
+        return (_own_state() if path == self.state_url else Path(path).parent) / "copies"
 
     @classmethod
     def settings_customise_sources(
@@ -166,6 +171,10 @@ def load(file: Path | None = None) -> Settings:
             raise BadInput(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
         raise
     return _anchored(settings, path.resolve().parent if path else Path.cwd())
+
+
+def _own_state() -> Path:
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "decamp"
 
 
 def _user_file() -> Path:

@@ -26,7 +26,7 @@ from decamp.model.errors import Failed, Refused, Unreachable
 from decamp.model.plan import Action, Verb
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
-from decamp.resources import KINDS, image_data, server, server_snapshot, server_verbs
+from decamp.resources import KINDS, image_bytes, image_data, server, server_snapshot, server_verbs
 from decamp.resources import volume as volumes
 from decamp.resources.kind import Passage
 
@@ -128,7 +128,7 @@ def test_a_volume_arrives_with_its_bytes_and_leaves_nothing_on_the_way(here: Gro
     whole = hashlib.sha512(data)
     for _ in range(1024 - len(data) // MIB):
         whole.update(bytes(MIB))
-    assert digests_of(image_data.read_bytes(here.new, there), ["sha512"]).digests == {"sha512": whole.hexdigest()}
+    assert digests_of(image_bytes.read_bytes(here.new, there), ["sha512"]).digests == {"sha512": whole.hexdigest()}
 
 
 def test_a_volume_can_be_made_fresh_from_an_image_that_is_there_already(here: Ground) -> None:

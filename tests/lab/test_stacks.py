@@ -20,7 +20,7 @@ from tenant_application import ground_for_stacks
 
 from decamp.clouds import Cloud
 from decamp.lab import Lab
-from decamp.resources import image_data
+from decamp.resources import image_bytes, image_data
 from decamp.resources.server_reading import user_data_of
 
 pytestmark = pytest.mark.lab
@@ -174,7 +174,7 @@ def bytes_of(cloud: Cloud, volume: str, length: int) -> bytes:
     request = {"image_name": "to look at", "disk_format": "raw", "container_format": "bare", "force": True}
     upload = act_on_volume(cloud.connection, volume, "os-volume_upload_image", request)["os-volume_upload_image"]["image_id"]
     there = image_data.wait_active(cloud, upload, timeout_seconds=WAIT_SECONDS, cancelled=lambda: False)
-    return next(image_data.read_bytes(cloud, there))[:length]
+    return next(image_bytes.read_bytes(cloud, there))[:length]
 
 
 def test_what_heat_hides_is_asked_for_before_anything_is_done(shop: Shop) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from decamp.model.limits import UNLIMITED, Limits
 from decamp.model.plan import Action
 from decamp.model.refs import Ref
 
@@ -52,10 +53,14 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the operator asked to stop: long waits look at it."""
     pace: Pace = unpaced
     """Asked before bytes go from cloud to cloud."""
+    limits: Limits = UNLIMITED
+    """What that goes by, for those who ask in another process."""
     number: int = 1
     """Counts the attempts of this action in this run, those included that a crash ended."""
     leaving: Callable[[], bool] = lambda: False
     """Whether this process is about to end, or was taken for dead: what is under way in the cloud is left to it, and found later."""
+    settling: bool = False
+    """Nothing will be performed after `find`: what goes on without a worker is stopped, and halves are cleaned up."""
 
 
 class Performer(Protocol):

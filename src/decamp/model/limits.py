@@ -27,6 +27,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     def bound_moves(self) -> bool:
         return any(limit is not None for limit in (self.moves, self.moves_per_project, self.moves_per_host))
 
+    @property
+    def bound_copies(self) -> bool:
+        return self.copy_rate is not None or self.copy_rate_per_project is not None
+
 
 UNLIMITED = Limits()
 

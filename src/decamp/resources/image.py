@@ -11,7 +11,7 @@ from decamp.clouds import Cloud
 from decamp.model.errors import Refused
 from decamp.model.refs import Ref, fingerprint
 from decamp.model.survey import Resource
-from decamp.resources import calls, image_data
+from decamp.resources import calls, image_copy, image_data
 from decamp.resources.attributes import changed, its_own, kept, lost, mapped_as, owner, refused
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
@@ -133,8 +133,8 @@ def told(image: Json, members: Iterable[str], *, publishes: bool) -> Resource:
 
 
 def find(passage: Passage, resource: Resource) -> str | None:
-    """Halves are deleted: Glance cannot go on with an upload that was broken off."""
-    there = image_data.find_finished(passage.new, passage.mark)
+    """Halves are deleted: Glance cannot go on with an upload that was broken off. One that still goes on is left to `create`."""
+    there = image_copy.find_finished(passage)
     if there:
         _share(passage, resource, there)
     return there
@@ -149,16 +149,11 @@ def create(passage: Passage, resource: Resource) -> str:
     others = {name: mapped(passage.ids, spec[field]) for field, name in OTHER_IMAGES.items() if spec.get(field)}
     signature = {name: value for name, value in spec["properties"].items() if name in SIGNATURE}
     unsigned = {name: value for name, value in spec["properties"].items() if name not in SIGNATURE}
-    made = image_data.copy_image(
-        passage.old,
+    made = image_copy.copy_image(
+        passage,
         resource.id,
-        passage.new,
         {**body, "visibility": "private", **unsigned, **others},
-        passage.mark,
         finishing={"visibility": _visibility(passage.new, spec), "protected": spec["protected"], "os_hidden": spec["hidden"], **signature},
-        progress=passage.progress,
-        cancelled=passage.cancelled,
-        pace=passage.pace,
     )
     _share(passage, resource, made)
     return made

@@ -1,40 +1,18 @@
-"""Images' bytes from one Glance to another: streamed, hashed, compared with what both Glances say, and only then called finished."""
+"""What is asked of Glance about images: listed, read, changed, deleted, waited for. Their bytes are in `image_bytes`."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
 
-import requests
 from openstack.exceptions import raise_from_response
 
 from decamp.clouds import Cloud
-from decamp.copy.stream import CHUNK_BYTES, Body, Receipt, digests_of, transfer
-from decamp.copy.unbroken import Busy, Opened, unbroken
-from decamp.model.effects import Pace, unpaced
-from decamp.model.errors import Error, Failed, Refused, Unreachable
+from decamp.model.errors import Failed
 from decamp.resources import calls
 from decamp.resources.calls import Json
-from decamp.resources.tagging import UNFINISHED
 from decamp.resources.waiting import wait_until
 
-OWN_ALGORITHM = "sha512"
-"""Glance's default for os_hash_algo: what we compute is then what the new Glance computes too."""
-
-STALL_SECONDS = 300
-"""How long a connection may carry nothing before it counts as broken."""
-
-STORING_SECONDS = 3600
-"""How long Glance may take, after the last byte, to answer: object stores assemble large images then."""
-
 GONE_SECONDS = 600
-
-OF_THE_BYTES = ("status", "size", "os_hash_algo", "os_hash_value", "checksum", "updated_at")
-"""What stays as it is for as long as an image's bytes do. The last is for images that have no hash."""
-
-CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
-"""RFC 9110, 14.4."""
 
 RETRIES = 3
 """Of a reading call whose connection broke: what was streamed before it should not be lost for that."""
@@ -112,165 +90,3 @@ def hash_of(image: Json) -> dict[str, str]:
     if image.get("checksum"):
         return {"md5": image["checksum"]}
     return {}
-
-
-def copy_image(
-    old: Cloud,
-    source_id: str,
-    new: Cloud,
-    body: Json,
-    mark: str,
-    *,
-    finishing: Json,
-    progress: Callable[[int, int], None],
-    cancelled: Callable[[], bool],
-    pace: Pace = unpaced,
-) -> str:
-    """Make an image in the new cloud with the bytes of one in the old, and return its id.
-
-    It carries `mark` as a tag from the create call on, and UNFINISHED until its bytes are proved; then `finishing` (attributes such as
-    protected, that would stand in the way before) is set in the same call that takes that tag away. Where it cannot be, the image is
-    deleted; where that fails too, or the process dies, the half stays for `find_finished` to clean up.
-    """
-    tags = [*body.get("tags", ()), mark]
-    new_id = calls.posted(new, "image", "/images", {**body, "tags": [*tags, UNFINISHED]})["id"]
-    try:
-        copy_bytes(old, source_id, new, new_id, progress=progress, cancelled=cancelled, pace=pace)
-    except (Failed, Refused):
-        # perhaps nobody resumes this run, and undo knows only what was made
-        with suppress(Error):
-            delete(new, new_id)
-        raise
-    patch(new, new_id, {**finishing, "tags": tags})
-    return new_id
-
-
-def find_finished(cloud: Cloud, mark: str) -> str | None:
-    """The image with that mark whose bytes are proved. Halves are deleted."""
-    finished: list[str] = []
-    for image in list(with_tag(cloud, mark)):
-        if image["status"] == "active" and UNFINISHED not in image["tags"]:
-            finished.append(image["id"])
-        else:
-            delete(cloud, image["id"])
-    return min(finished, default=None)
-
-
-def copy_bytes(
-    old: Cloud,
-    source_id: str,
-    new: Cloud,
-    target_id: str,
-    *,
-    progress: Callable[[int, int], None],
-    cancelled: Callable[[], bool],
-    pace: Pace = unpaced,
-) -> Receipt:
-    """Stream the bytes and prove them: the source's own hash where it has one, the size, and the hash that the new Glance computed.
-
-    A new Glance that keeps no hash, or one of an algorithm that was not computed on the way, is proved by reading the image back.
-    """
-    source = got(old, source_id)
-    if source is None or source["status"] != "active":
-        raise Refused(
-            f"{old.name}: image {source_id} is {source['status'] if source else 'gone'}: only an active image's bytes can be read"
-        )
-    if not source["size"]:
-        raise Refused(
-            f"{old.name}: image {source_id} holds no bytes of its own (volume-backed servers make such snapshots): nothing to copy"
-        )
-    expected = hash_of(source)
-    receipt = transfer(
-        read_bytes(old, source, cancelled=cancelled),
-        lambda body: _write_bytes(new, target_id, body),
-        size_bytes=source["size"],
-        algorithms={OWN_ALGORITHM, *expected},
-        progress=progress,
-        cancelled=cancelled,
-        pace=pace,
-    )
-    if any(receipt.digests[algorithm] != digest for algorithm, digest in expected.items()):
-        raise Failed(f"{old.name}: image {source_id}: the bytes that were read have not the hash that Glance keeps of them")
-    target = wait_active(new, target_id, timeout_seconds=STORING_SECONDS, cancelled=cancelled)
-    if target["size"] != receipt.bytes:
-        raise Failed(f"{new.name}: image {target_id} has {target['size']} bytes, where {receipt.bytes} were sent")
-    kept = {algorithm: digest for algorithm, digest in hash_of(target).items() if algorithm in receipt.digests}
-    if not kept:
-        kept = digests_of(read_bytes(new, target, cancelled=cancelled), [OWN_ALGORITHM]).digests
-    if any(receipt.digests[algorithm] != digest for algorithm, digest in kept.items()):
-        raise Failed(f"{new.name}: image {target_id}: what Glance holds has not the hash of the bytes that were sent")
-    return receipt
-
-
-def read_bytes(cloud: Cloud, image: Json, *, cancelled: Callable[[], bool] = lambda: False) -> Iterator[bytes]:
-    """An image's bytes, chunk by chunk, as they come. Where the connection breaks, another goes on at the byte where it broke.
-
-    Raises Unreachable where that cannot be done: Glance, or what it keeps its bytes in, may read them from the beginning only, and
-    an image that is not the one that it was is not gone on with.
-    """
-
-    def open_at(position: int) -> Opened:
-        if position and not _is_still(image, got(cloud, image["id"])):
-            return None
-        return _open(cloud, image, position)
-
-    return unbroken(open_at, size_bytes=image["size"], what=f"{cloud.name}: image {image['id']}", cancelled=cancelled)
-
-
-def _open(cloud: Cloud, image: Json, position: int) -> Opened:
-    asked = {"Range": f"bytes={position}-"} if position else {}
-    with cloud.calling(f"read the bytes of image {image['id']}"), ExitStack() as unless_read:
-        response = cloud.connection.image.get(f"/images/{image['id']}/file", headers=asked, stream=True, timeout=STALL_SECONDS)
-        unless_read.callback(response.close)
-        retry_after = response.headers.get("Retry-After", "")
-        if response.status_code in (429, 503) and retry_after.isdecimal():
-            return Busy(float(retry_after))
-        if position and not goes_on(response.status_code, response.headers.get("Content-Range", ""), position, image["size"]):
-            return None
-        raise_from_response(response)
-        unless_read.pop_all()
-    return _chunks(cloud, image, response)
-
-
-def _chunks(cloud: Cloud, image: Json, response: requests.Response) -> Iterator[bytes]:
-    with cloud.calling(f"read the bytes of image {image['id']}"):
-        try:
-            yield from response.iter_content(CHUNK_BYTES)
-        finally:
-            response.close()
-
-
-def goes_on(status: int, content_range: str, position: int, size_bytes: int) -> bool:
-    """Whether an answer to `Range: bytes=position-` is what was asked for, or an error that says nothing of ranges.
-
-    Glance answers 206 with the range since Queens. An older one leaves the range alone (200, and everything from the beginning); 400, 416
-    and 501 are how stores without random access, and proxies, refuse it.
-    """
-    if status == 206:
-        given = CONTENT_RANGE.fullmatch(content_range.strip())
-        return given is not None and (given[1], given[2]) == (str(position), str(size_bytes - 1)) and given[3] in ("*", str(size_bytes))
-    return status not in (200, 204, 400, 416, 501)
-
-
-def _is_still(image: Json, now: Json | None) -> bool:
-    return now is not None and all(now.get(name) == image.get(name) for name in OF_THE_BYTES)
-
-
-def _write_bytes(cloud: Cloud, id: str, body: Body) -> None:
-    with cloud.calling(f"write the bytes of image {id}"):
-        # a stream can't be sent again, so the session must not retry by itself: the whole copy is what is repeated
-        response = cloud.connection.image.put(
-            f"/images/{id}/file",
-            data=body,
-            # some servers end the connection after an upload: no later call should find it closed
-            headers={"Content-Type": "application/octet-stream", "Connection": "close"},
-            timeout=STORING_SECONDS,
-            allow_reauth=False,
-            connect_retries=0,
-            status_code_retries=0,
-        )
-        if response.status_code == 401:
-            # the token was accepted when the image was made, a moment ago or in the last attempt
-            cloud.connection.session.invalidate()
-            raise Unreachable(f"{cloud.name}: the token for the bytes of image {id} has expired: the copy begins anew, with another")
-        raise_from_response(response)

@@ -12,6 +12,7 @@ from decamp.model.effects import Pace, unpaced
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.resources.attributes import Attribute
+from decamp.resources.carriage import Carriage, InThisProcess
 
 
 class Passage(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +33,8 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True):
     cancelled: Callable[[], bool]
     pace: Pace = unpaced
     """Asked before bytes go."""
+    carriage: Carriage = InThisProcess()
+    """Of images."""
     hidden: Callable[[Resource], Mapping[str, str]] = lambda _: {}
     """Values of the parameters that Heat hides of a stack. Raises Refused where one is not known."""
 

@@ -12,6 +12,7 @@ from decamp.clouds import Cloud
 from decamp.model.effects import Attempt, Outcome, Performer
 from decamp.model.errors import BadInput, Bug, Changed, Failed
 from decamp.model.hooks import Hook, When
+from decamp.model.limits import project_of
 from decamp.model.members import Member
 from decamp.model.plan import Action, Verb
 from decamp.model.refs import Ref
@@ -22,18 +23,23 @@ from decamp.resources import (
     group,
     hooks,
     image,
+    image_copy,
     keypair,
     project,
     quota,
     role_assignment,
     security_group,
     security_group_rule,
+    server_snapshot,
     server_verbs,
     stack,
     stack_member,
     user,
+    volume,
+    volume_snapshot,
     volume_type,
 )
+from decamp.resources.carriage import Carriage, Carrier, Detached, InThisProcess
 from decamp.resources.kind import Kind, Passage
 
 OUTSIDE_PROJECTS = frozenset(kind.NAME for kind in (project, user, group, role_assignment, quota, flavor, keypair, volume_type))
@@ -48,6 +54,9 @@ ALREADY_THERE: Mapping[str, Callable[[Passage, Resource], str | None]] = {
 """Kinds of which the new cloud can have the very object already, without a plan that says so: the default group of a project that the
 same plan makes, the rules it is born with, a key, a role."""
 
+WITH_BYTES = frozenset(kind.NAME for kind in (image, server_snapshot, volume, volume_snapshot))
+"""Kinds whose copies take images on their way."""
+
 Hidden = Callable[[Resource], Mapping[str, str]]
 """Values of the parameters that Heat hides of a stack. Raises Refused where one is not known."""
 
@@ -58,9 +67,9 @@ AS_MAPPED = frozenset({"mapping", "exists", "credentials", "moved_earlier", "nam
 class _Way:
     """From the one cloud to the other, with one session for each project in the new one."""
 
-    def __init__(self, old: Cloud, new: Cloud, hidden: Hidden) -> None:
+    def __init__(self, old: Cloud, new: Cloud, hidden: Hidden, carrier: Carrier | None) -> None:
         self.old, self.new = old, new
-        self._hidden = hidden
+        self._hidden, self._carrier = hidden, carrier
         self._inside = functools.cache(new.as_project)
 
     def passage(self, action: Action, attempt: Attempt, progress: Callable[[int, int], None] | None = None) -> Passage:
@@ -74,8 +83,14 @@ class _Way:
             progress=progress or attempt.progress,
             cancelled=attempt.cancelled,
             pace=attempt.pace,
+            carriage=self._carriage(action, attempt),
             hidden=self._hidden,
         )
+
+    def _carriage(self, action: Action, attempt: Attempt) -> Carriage:
+        if self._carrier is None:
+            return InThisProcess()
+        return Detached(self._carrier, attempt.limits, project_of(action), attempt.leaving)
 
     def _acting(self, action: Action, attempt: Attempt) -> Cloud:
         """Images that many projects use may belong to one that does not move: their copies belong to the operator's own."""
@@ -100,6 +115,8 @@ class _Creating:
     def find(self, action: Action, attempt: Attempt) -> Outcome | None:
         resource, passage = _resource(action), self._way.passage(action, attempt)
         found = _kind(resource.kind).find(passage, resource)
+        if not found and attempt.settling and resource.kind in WITH_BYTES:
+            image_copy.abandon(passage)
         return _copied(passage, resource, found, "found the copy that an earlier attempt made") if found else None
 
     def perform(self, action: Action, attempt: Attempt) -> Outcome:
@@ -128,6 +145,9 @@ class _Taking:
 
     def find(self, action: Action, attempt: Attempt) -> Outcome | None:
         """The stack made it; an earlier attempt completes what it began when it is performed again."""
+        if attempt.settling and _resource(action).kind == volume.NAME:
+            image_copy.abandon(self._way.passage(action, attempt))
+        return None
 
     def perform(self, action: Action, attempt: Attempt) -> Outcome:
         sizes, counting = _counting(attempt)
@@ -228,10 +248,17 @@ class _Removing:
 
 
 def performers(
-    old: Cloud, new: Cloud, hidden: Hidden = lambda _: {}, own_hooks: Mapping[When, Hook] | None = None
+    old: Cloud,
+    new: Cloud,
+    hidden: Hidden = lambda _: {},
+    own_hooks: Mapping[When, Hook] | None = None,
+    carrier: Carrier | None = None,
 ) -> dict[Verb, Performer]:
-    """For every verb of a move, an undo and a confirm; only the owner's own hooks are ever run."""
-    way = _Way(old, new, hidden)
+    """For every verb of a move, an undo and a confirm; only the owner's own hooks are ever run.
+
+    Without a `carrier` no copy outlives this process.
+    """
+    way = _Way(old, new, hidden, carrier)
     return {
         Verb.CREATE: _Creating(way),
         Verb.TAKE_MEMBER: _Taking(way),

@@ -14,9 +14,10 @@ from decamp.clouds import Cloud
 from decamp.model.errors import Changed, Failed, Refused
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
-from decamp.resources import calls, image, image_data, server_reading
+from decamp.resources import calls, image, image_copy, image_data, server_reading
 from decamp.resources.attributes import Attribute
 from decamp.resources.kind import Passage
+from decamp.resources.tagging import UNFINISHED
 from decamp.resources.waiting import wait_until
 
 NAME = "server_snapshot"
@@ -51,7 +52,7 @@ def read(cloud: Cloud, id: str) -> Resource | None:
 
 def find(passage: Passage, resource: Resource) -> str | None:
     """A finished copy. Where only the old cloud's snapshot is left, `create` goes on from it."""
-    done = image_data.find_finished(passage.new, passage.mark)
+    done = image_copy.find_finished(passage)
     if done:
         _clean_up(passage.old, passage.mark)
     return done
@@ -64,17 +65,8 @@ def create(passage: Passage, resource: Resource) -> str:
         raise Refused(f"server {resource.name or resource.id} boots with a kernel image of its own: its snapshot cannot be carried")
     properties = {name: value for name, value in source["properties"].items() if name not in OF_THE_SNAPSHOT}
     fields = {name: source[name] for name in ("disk_format", "container_format", "min_disk", "min_ram")}
-    new_id = image_data.copy_image(
-        passage.old,
-        _snapshots(passage.old, passage.mark)[0],
-        passage.new,
-        {"name": f"{resource.name or resource.id} (root disk)", "visibility": "private", **fields, **properties},
-        passage.mark,
-        finishing={},
-        progress=passage.progress,
-        cancelled=passage.cancelled,
-        pace=passage.pace,
-    )
+    body = {"name": f"{resource.name or resource.id} (root disk)", "visibility": "private", **fields, **properties}
+    new_id = image_copy.copy_image(passage, _snapshots(passage.old, passage.mark)[0], body, finishing={})
     _clean_up(passage.old, passage.mark)
     return new_id
 
@@ -85,7 +77,7 @@ def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
     copy = image_data.got(passage.new, id)
     if copy is None:
         return (f"{what}: its image {id} is not there",)
-    if copy["status"] != "active" or image_data.UNFINISHED in copy["tags"] or not copy["size"]:
+    if copy["status"] != "active" or UNFINISHED in copy["tags"] or not copy["size"]:
         return (f"{what}: its image {id} is {copy['status']}, and not finished",)
     return ()
 

@@ -13,7 +13,7 @@ from decamp.clouds import Cloud
 from decamp.model.errors import Failed, Refused
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
-from decamp.resources import calls, image_data
+from decamp.resources import calls, image_copy, image_data
 from decamp.resources.attributes import changed, its_own, kept, lost, mapped_as, owner, refused
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
@@ -229,20 +229,11 @@ def _unsupported(spec: Mapping[str, Any]) -> list[str]:
 
 def carried_image(passage: Passage, resource: Resource) -> str:
     """The image in the new cloud with the volume's bytes; made, or found where an earlier attempt got to."""
-    done = image_data.find_finished(passage.new, passage.mark)
+    done = image_copy.find_finished(passage)
     if done:
         return done
-    return image_data.copy_image(
-        passage.old,
-        _uploaded(passage, resource),
-        passage.new,
-        {"name": passage.mark, "disk_format": TRANSFER_FORMAT, "container_format": "bare", "visibility": "private"},
-        passage.mark,
-        finishing={},
-        progress=passage.progress,
-        cancelled=passage.cancelled,
-        pace=passage.pace,
-    )
+    body = {"name": passage.mark, "disk_format": TRANSFER_FORMAT, "container_format": "bare", "visibility": "private"}
+    return image_copy.copy_image(passage, _uploaded(passage, resource), body, finishing={})
 
 
 def _uploaded(passage: Passage, resource: Resource) -> str:

@@ -481,6 +481,8 @@ class _Execution:
             cancelled=self._cancelled,
             leaving=self._leaving,
             pace=office.rations.pace(job.limits, project_of(self._action)),
+            limits=job.limits,
+            settling=job.settle,
             number=number,
         )
 

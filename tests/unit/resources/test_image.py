@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from decamp.resources import image_data
+from decamp.resources import image_bytes
 from decamp.resources.image import told
 
 GLANCE: dict[str, Any] = {
@@ -135,4 +135,4 @@ def test_an_image_that_can_be_carried_has_nothing_unsupported():
 )
 def test_only_the_very_range_that_was_asked_for_goes_on_where_a_connection_broke(status: int, content_range: str, goes_on: bool) -> None:
     """Errors that say nothing of ranges are told as what they are."""
-    assert image_data.goes_on(status, content_range, 100, 1000) is goes_on
+    assert image_bytes.goes_on(status, content_range, 100, 1000) is goes_on
