@@ -322,6 +322,11 @@ def resume(place: Place, run: str, *, now: bool = False, on_event: OnEvent, on_l
         return engine.runs.chain(run)
 
 
+def copies_under_way(place: Place) -> int:
+    """Large images that are being carried on this machine by processes of their own, which go on where a run is interrupted."""
+    return place.copies_under_way()
+
+
 def hidden_values(place: Place, plan: Plan, done: Set[str] = frozenset()) -> tuple[tuple[Resource, str], ...]:
     """(stack, parameter) of each value that Heat hides, that nobody has given, and that the plan needs where these actions are `done`."""
     return tuple((stack, name) for stack in stacks_with_hidden(plan, done) for name in place.hidden.missing(stack))

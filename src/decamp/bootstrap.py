@@ -16,8 +16,7 @@ from decamp.model.findings import Finding
 from decamp.model.machines import Machine
 from decamp.model.plan import Plan, Verb
 from decamp.planning.undo import take_back
-from decamp.resources import performing
-from decamp.resources.carriage import Carrier
+from decamp.resources import carriage, performing
 from decamp.run.runs import Runs, open_runs
 from decamp.settings import Settings
 
@@ -61,9 +60,13 @@ class Place:
             **hosts.performers(self.cloud("old"), self.cloud("new"), self.cloud("undercloud"), settings=self.settings),
         }
 
+    def copies_under_way(self) -> int:
+        """Images that are being carried on this machine by processes of their own."""
+        return carriage.under_way(self.settings.copies_folder)
+
     @property
-    def _carrier(self) -> Carrier:
-        return Carrier(self.settings.copies_folder, self.settings.clouds_file, self.settings.state_url)
+    def _carrier(self) -> carriage.Carrier:
+        return carriage.Carrier(self.settings.copies_folder, self.settings.clouds_file, self.settings.state_url)
 
     def preflight(self, plan: Plan) -> tuple[Finding, ...]:
         """What the old cloud says against a plan that touches its hosts, before it is applied."""

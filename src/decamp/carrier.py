@@ -68,7 +68,7 @@ class _Carrier:
         return Rations(database)
 
 
-def now_and_then(note: Callable[[int, int], None]) -> Callable[[int, int], None]:
+def now_and_then(note: Callable[[int, int], object]) -> Callable[[int, int], None]:
     """The same, no more than every NOTE_SECONDS."""
     noted_at = float("-inf")
 

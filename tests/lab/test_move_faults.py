@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import secrets
+import signal
 import stat
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -287,37 +290,120 @@ def test_a_server_that_its_owner_deletes_meanwhile_ends_its_own_branch_and_leave
 LARGE_MIB = 500
 
 
-def test_a_process_that_is_killed_in_the_middle_of_a_large_copy_leaves_one_image_when_it_is_resumed(mover: Mover, tmp_path: Path) -> None:
-    """Glance cannot go on with an upload: it is sent again as a whole, once, and the half is deleted."""
-    here, file, block, digest = mover.here, tmp_path / "large", secrets.token_bytes(MIB), hashlib.sha512()
-    if mover.created():  # by tests before this one: what is uploaded below is this image alone
-        mover.apply()
-    with file.open("wb") as written:
-        for number in range(LARGE_MIB):
-            piece = number.to_bytes(8, "big") + block[8:]
-            digest.update(piece)
-            written.write(piece)
-    with file.open("rb") as read:
-        image(here.tenant, read, name="large")
-    file.unlink()
-    mover.plan()
-    with Wire(mover.lab.url(CloudName.NEW, "glance")) as wire, mover.elsewhere("new", image=wire.url):
-        applying = mover.desk.start("apply", "plan.json", "--yes")
-        deadline = time.monotonic() + WAIT_SECONDS
-        while wire.requested_bytes < LARGE_MIB // 2 * MIB:
-            assert applying.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+class Large:
+    """An image of LARGE_MIB in the old cloud, and the upload that the next apply sends."""
+
+    def __init__(self, mover: Mover, folder: Path) -> None:
+        self.mover, self._digest = mover, hashlib.sha512()
+        self.name = folder.name
+        if mover.created():  # by tests before this one: what is uploaded below is this image alone
+            mover.apply()
+        file, block = folder / "large", secrets.token_bytes(MIB)
+        with file.open("wb") as written:
+            for number in range(LARGE_MIB):
+                piece = number.to_bytes(8, "big") + block[8:]
+                self._digest.update(piece)
+                written.write(piece)
+        with file.open("rb") as read:
+            self.old_id = image(mover.here.tenant, read, name=self.name)
+        file.unlink()
+        mover.plan()
+
+    @contextmanager
+    def half_way(self) -> Iterator[tuple[Wire, subprocess.Popen[str]]]:
+        """Its upload, and the apply that asked for it, when half of it has gone."""
+        mover = self.mover
+        with Wire(mover.lab.url(CloudName.NEW, "glance")) as wire, mover.elsewhere("new", image=wire.url):
+            applying = mover.desk.start("apply", "plan.json", "--yes")
+            deadline = time.monotonic() + WAIT_SECONDS
+            while wire.requested_bytes < LARGE_MIB // 2 * MIB:
+                assert applying.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            yield wire, applying
+
+    def assert_copied(self) -> str:
+        (copy,) = self.mover.copies("image", self.name)
+        there = image_data.got(self.mover.here.new, copy)
+        assert there is not None
+        assert (there["status"], there["size"], there["os_hash_value"]) == ("active", LARGE_MIB * MIB, self._digest.hexdigest())
+        assert UNFINISHED not in there["tags"]
+        assert self.mover.created() == []
+        return copy
+
+
+@pytest.fixture
+def large(mover: Mover, tmp_path: Path) -> Iterator[Large]:
+    made = Large(mover, tmp_path)
+    yield made
+    mover.here.tenant.image.delete_image(made.old_id, ignore_missing=True)
+
+
+def carriers(mover: Mover) -> list[int]:
+    """Process ids."""
+    found: list[int] = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            arguments = (process / "cmdline").read_bytes().split(b"\0")
+            if arguments[1:3] == [b"-m", b"decamp.carrier"] and (process / "cwd").resolve() == mover.desk.path.resolve():
+                found.append(int(process.name))
+    return found
+
+
+def test_a_large_copy_outlives_the_process_that_asked_for_it_and_no_byte_is_sent_again(large: Large) -> None:
+    mover = large.mover
+    with large.half_way() as (wire, applying):
         applying.kill()
         applying.communicate()
-        assert wire.requested_bytes < LARGE_MIB * MIB
-        (half,) = mover.copies("image", "large")
-        assert UNFINISHED in (image_data.got(here.new, half) or {})["tags"]
+        (half,) = mover.copies("image", large.name)
+        mover.desk.run("resume", mover.last_run, "--yes")
+        assert wire.uploads == 1
+        assert wire.requested_bytes < (LARGE_MIB + 1) * MIB
+    assert large.assert_copied() == half
+    assert wait_for_no(mover)
+
+
+def test_a_large_copy_whose_own_process_is_killed_too_is_sent_again_once(large: Large) -> None:
+    """Glance cannot go on with an upload: the half is deleted."""
+    mover = large.mover
+    with large.half_way() as (wire, applying):
+        applying.kill()
+        applying.communicate()
+        for carrier in carriers(mover):
+            os.kill(carrier, signal.SIGKILL)
+        (half,) = mover.copies("image", large.name)
         mover.desk.run("resume", mover.last_run, "--yes")
         assert wire.uploads == 2
-    (copy,) = mover.copies("image", "large")
-    assert copy != half
-    there = image_data.got(here.new, copy)
-    assert there is not None
-    assert (there["status"], there["size"], there["os_hash_value"]) == ("active", LARGE_MIB * MIB, digest.hexdigest())
-    assert mover.created() == []
+    assert large.assert_copied() != half
+
+
+def test_a_large_copy_whose_own_process_is_killed_alone_is_begun_anew_by_itself(large: Large) -> None:
+    with large.half_way() as (wire, applying):
+        for carrier in carriers(large.mover):
+            os.kill(carrier, signal.SIGKILL)
+        out, err = told(applying, WAIT_SECONDS)
+        assert applying.returncode == 0, out + err
+        assert wire.uploads == 2
+    large.assert_copied()
+
+
+@pytest.mark.parametrize("interrupted", [signal.SIGINT, signal.SIGKILL])
+def test_cancel_ends_a_large_copy_that_outlived_its_worker_and_leaves_nothing(large: Large, interrupted: signal.Signals) -> None:
+    mover = large.mover
+    with large.half_way() as (wire, applying):
+        applying.send_signal(interrupted)
+        _, err = told(applying, WAIT_SECONDS)
+        assert ("1 large image is still being copied" in err) == (interrupted is signal.SIGINT)
+        assert carriers(mover)
+        mover.desk.run("cancel", mover.last_run)
+        assert mover.copies("image", large.name) == []
+        assert wire.requested_bytes < LARGE_MIB * MIB
+    assert wait_for_no(mover)
+
+
+def wait_for_no(mover: Mover) -> bool:
+    """Whether all carriers end by themselves."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while carriers(mover) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return not carriers(mover)

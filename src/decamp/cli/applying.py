@@ -152,6 +152,9 @@ class Applier(RunTable):
             except KeyboardInterrupt:
                 follow.stop()
                 self.err.print("\nInterrupted. Nothing is lost: `decamp runs` lists the run, `decamp resume RUN` goes on with it.")
+                if copies := app.copies_under_way(self.place):
+                    going_on = f"{plural(copies, 'large image')} {'is' if copies == 1 else 'are'} still being copied"
+                    self.err.print(f"{going_on}, beside it: `decamp resume RUN` takes that over, `decamp cancel RUN` ends it.")
                 sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(130)  # a call to a cloud may still hang in a thread, which Python would wait for

@@ -27,7 +27,7 @@ from decamp.model.errors import BadInput, Bug, Error, Failed, Refused, Unreachab
 from decamp.model.limits import Limits
 from decamp.resources import image_bytes
 
-LEAST_BYTES = 64 * 1024 * 1024
+LEAST_BYTES = 128 * 1024 * 1024
 """What is smaller is carried by the worker itself: sent again in a moment, and not worth a process."""
 
 LOOK_SECONDS = 0.2
@@ -188,6 +188,11 @@ class Notes:
             path.unlink(missing_ok=True)
 
 
+def under_way(folder: Path) -> int:
+    """Images that are being carried, for whomever."""
+    return sum(Notes(folder, path.stem).is_kept for path in folder.glob("*.notes"))
+
+
 class Carrier:
     """A worker's carrier: started at its first order, and again where it has died. For any number of threads."""
 
@@ -210,6 +215,7 @@ class Carrier:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         process = subprocess.Popen(
             [sys.executable, "-m", "decamp.carrier"],
+            bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -223,7 +229,6 @@ class Carrier:
         assert process.stdin is not None  # noqa: S101 - it is a pipe
         try:
             process.stdin.write(msgspec.json.encode(what) + b"\n")
-            process.stdin.flush()
         except OSError as error:
             raise Unreachable(f"the process that carries images has ended: {error}") from error
 
