@@ -17,10 +17,12 @@ import msgspec
 
 from decamp.clouds import Cloud, connect
 from decamp.model.effects import Pace, unpaced
+from decamp.model.errors import Bug, Error
 from decamp.resources import image_bytes
-from decamp.resources.carriage import CARRIED, LOOK_SECONDS, Charge, Note, Notes, Order, Side, told_of
+from decamp.resources.carriage import CARRIED, LOOK_SECONDS, Charge, Note, Notes, Order, Side
 from decamp.run.database import open_database
 from decamp.run.pacing import Rations
+from decamp.run.redacting import without_secrets
 
 NOTE_SECONDS = 0.5
 """How often the bytes that went are noted."""
@@ -66,6 +68,13 @@ class _Carrier:
         database = open_database(self._charge.state_url, create=True)
         assert database is not None  # noqa: S101 - it was created
         return Rations(database)
+
+
+def told_of(error: Exception) -> Note:
+    """The last note where this was raised."""
+    if isinstance(error, Error):
+        return Note(ended=type(error).__name__, text=without_secrets(str(error)))
+    return Note(ended=Bug.__name__, text=without_secrets(f"{type(error).__name__}: {error}"))
 
 
 def now_and_then(note: Callable[[int, int], object]) -> Callable[[int, int], None]:

@@ -40,10 +40,13 @@ class Desk:
 
 
 def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Decamp in a folder that is its home too, with nothing of whoever runs the tests: who runs them in the background has SIGINT ignored."""
+    """Decamp in a folder that is its home too, with nothing of whoever runs the tests.
+
+    Who runs them in the background has SIGINT ignored: not so Decamp.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "DECAMP_"))}
     return subprocess.Popen(
-        ["env", "--default-signal=INT", sys.executable, "-m", "decamp.cli.main", *arguments],
+        ["/usr/bin/env", "--default-signal=INT", sys.executable, "-m", "decamp.cli.main", *arguments],
         cwd=folder,
         env={**environment, "HOME": str(folder), "COLUMNS": "200"},
         stdin=subprocess.DEVNULL,

@@ -10,6 +10,7 @@ asked for it, or the one that resumes its run on the same machine.
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
 import sys
 import threading
@@ -23,7 +24,7 @@ import msgspec
 
 from decamp.clouds import Cloud
 from decamp.model.effects import Pace, unpaced
-from decamp.model.errors import BadInput, Bug, Error, Failed, Refused, Unreachable
+from decamp.model.errors import BadInput, Bug, Failed, Refused, Unreachable
 from decamp.model.limits import Limits
 from decamp.resources import image_bytes
 
@@ -135,6 +136,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str = ""
 
 
+LONGEST_NOTE_BYTES = 16 * 1024
 CARRIED = "carried"
 RAISED = {error.__name__: error for error in (Failed, BadInput, Refused, Unreachable, Bug)}
 
@@ -171,7 +173,9 @@ class Notes:
     def last(self) -> Note | None:
         """Null: there is no file. A line that is still being written does not count."""
         try:
-            lines = self._path.read_bytes().split(b"\n")
+            with self._path.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - LONGEST_NOTE_BYTES))
+                lines = file.read().split(b"\n")
         except FileNotFoundError:
             return None
         return msgspec.json.decode(lines[-2], type=Note) if len(lines) > 1 else Note()
@@ -312,10 +316,3 @@ class Detached:
             while notes.is_kept and time.monotonic() < until:
                 time.sleep(LOOK_SECONDS)
         notes.remove()
-
-
-def told_of(error: Exception) -> Note:
-    """What a carrier notes where it raised this."""
-    if isinstance(error, Error):
-        return Note(ended=type(error).__name__, text=str(error))
-    return Note(ended=Bug.__name__, text=f"{type(error).__name__}: {error}")

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from decamp.carrier import now_and_then_asked
+from decamp.carrier import now_and_then_asked, told_of
 from decamp.clouds import connect
 from decamp.model.effects import unpaced
 from decamp.model.errors import BadInput, Bug, Error, Failed, Refused, Unreachable
 from decamp.model.limits import UNLIMITED
-from decamp.resources.carriage import CARRIED, Carrier, Detached, Note, Notes, told_of, under_way
+from decamp.resources.carriage import CARRIED, Carrier, Detached, Note, Notes, under_way
 
 TARGET = "5c9e1f60-0000-0000-0000-000000000001"
 NOWHERE = connect("nowhere", Path("/nonexistent/clouds.yaml"))
@@ -112,6 +112,10 @@ def test_what_is_no_error_of_ours_is_a_bug_that_says_what_it_was(tmp_path: Path,
     keeper.note(told_of(KeyError("size")))
     with pytest.raises(Bug, match="KeyError: 'size'"):
         followed(tmp_path)
+
+
+def test_what_a_service_says_of_secrets_is_not_noted() -> None:
+    assert told_of(Failed("no: X-Auth-Token: gAAAAABk")).text == "no: X-Auth-Token: ***"
 
 
 def test_who_leaves_leaves_the_copy_to_its_process(tmp_path: Path, keeper: Keeper) -> None:
