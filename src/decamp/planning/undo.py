@@ -68,18 +68,32 @@ SERVING = ("volume", "volume_snapshot", "port", "trunk")
 
 
 def take_back(plan: Plan, entries: tuple[Entry, ...], run: str, server: Ref) -> tuple[tuple[Action, ...], tuple[Refusal, ...]]:
-    """What takes back all that `run` has done so far for one server alone, so that the old one runs again; and what stays all the same."""
-    made = {action.target: made_of(action) for action in plan.actions if action.verb is Verb.CREATE}
+    """What takes back all that `run` has done so far for one server alone, or for the stack that it belongs to, so that the old ones
+    run again; and what stays all the same."""
+    made = {action.target: made_of(action) for action in plan.actions if action.verb in MAKING}
+    whole = _stack_with(
+        made, next((one.args["member"]["stack"] for one in plan.actions if one.target == server and "member" in one.args), None)
+    )
     part = {server, Ref("server_snapshot", server.id)}
-    if server in made:
-        part |= {*fields.ports(made[server]), *(disk.volume for disk in fields.disks(made[server]))}
+    for one in (server, *whole):
+        if one in made and one.kind == "server":
+            part |= {*fields.ports(made[one]), *(disk.volume for disk in fields.disks(made[one]))}
     part |= {ref for ref, resource in made.items() if ref.kind == "trunk" and fields.as_ref(resource.spec.get("port")) in part}
     part |= {need for ref in tuple(part) if ref.kind == "trunk" for need in made[ref].needs}
     part |= {ref for ref, resource in made.items() if ref.kind == "volume_snapshot" and part.intersection(resource.needs)}
-    ours = {action.id for action in plan.actions if action.target in part and action.target.kind in {"server", "server_snapshot", *SERVING}}
+    part = {ref for ref in part if ref.kind in {"server", "server_snapshot", *SERVING}} | whole
+    ours = {action.id for action in plan.actions if action.target in part}
     own = {action: entry for action, entry in _own(entries, run).items() if action in ours}
     drafts, refusals = _undo_move(plan, own, [entry for entry in entries if entry.run != run])
     return ordered(drafts), tuple(refusals)
+
+
+def _stack_with(made: Mapping[Ref, Resource], stack: str | None) -> set[Ref]:
+    """The stack with all that hangs on it, directly or not: its members, and what was made beside it on these; null: nothing."""
+    found = {Ref("stack", stack)} if stack else set[Ref]()
+    while more := {ref for ref, resource in made.items() if ref not in found and not found.isdisjoint(resource.needs)}:
+        found |= more
+    return found
 
 
 def _own(entries: Sequence[Entry], run: str) -> dict[str, Entry]:
@@ -106,10 +120,11 @@ def _undo_move(plan: Plan, own: Mapping[str, Entry], others: Sequence[Entry]) ->
             removals[action.id] = removal(entry.ref, "new", entry.new_id, str(entry.fingerprint), f"run {entry.run} made it")
     _keep_whole(plan, own, removals, refusals)
     makers = {one.id: f"{Verb.CREATE}/stack/{one.args['member']['stack']}" for one in plan.actions if one.verb is Verb.TAKE_MEMBER}
+    with_stacks = {one for one, by in makers.items() if by in removals and one in removals and _goes_after(removals[one])}
     drafts: dict[str, Draft] = {}
     for made, action in removals.items():
         maker = makers.get(made)
-        along = {one for one, by in makers.items() if by == made and one in removals and _goes_after(removals[one])}
+        along = with_stacks if made not in with_stacks else set[str]()
         waits = {removals[later].id for later in removals if made in before[later] and later not in along}
         if maker in removals and _goes_after(action):
             waits.add(removals[maker].id)

@@ -35,7 +35,11 @@ LOCK_POLL_SECONDS = 0.5
 TELL_SECONDS = 1.0
 """How often progress is written."""
 
-TAKEN_BACK = {Verb.REMOVE: Verb.CREATE, Verb.START_SERVER: Verb.STOP_SERVER, Verb.UNLOCK_SERVER: Verb.LOCK_SERVER}
+TAKEN_BACK = {
+    Verb.REMOVE: (Verb.CREATE, Verb.TAKE_MEMBER),
+    Verb.START_SERVER: (Verb.STOP_SERVER,),
+    Verb.UNLOCK_SERVER: (Verb.LOCK_SERVER,),
+}
 """What takes back -> what is taken back."""
 
 LEAVES_ITS_HOST = frozenset({Verb.LIVE_MIGRATE, Verb.COLD_MIGRATE, Verb.SHELVE})
@@ -186,9 +190,12 @@ class _Execution:
         return msgspec.structs.replace(end, error=" ".join([f"{end.error}.", told, *(one.text for one in refusals)]))
 
     def _repeat_hooks(self) -> None:
-        """Hooks of the server that went well are run again as well: what they stood between is done anew, in the same order."""
+        """Hooks of the server, or of its stack, that went well are run again as well: what they stood between is done anew, in the same
+        order."""
+        own, stack = self._action, self._action.args.get("stack")
         for action in self._job.plan.actions:
-            if action.verb is Verb.RUN_HOOK and action.target == self._action.target and action.id != self._action.id:
+            is_taken_back = action.target == own.target or (stack is not None and action.args.get("stack") == stack)
+            if action.verb is Verb.RUN_HOOK and is_taken_back and action.id != own.id:
                 self._strike(action)
 
     def _take_back(self, action: Action) -> None:
@@ -202,9 +209,8 @@ class _Execution:
         outcome = self._patiently(lambda: self._call(bring_about))
         if differences := self._patiently(lambda: self._call(lambda: performer.verify(action, outcome, attempt))):
             raise _Told(Failed("; ".join(differences)))
-        verb = TAKEN_BACK[action.verb]
         for done in self._job.plan.actions:
-            if done.verb is verb and done.target == action.target:
+            if done.verb in TAKEN_BACK[action.verb] and done.target == action.target:
                 self._strike(done)
 
     def _strike(self, action: Action) -> None:

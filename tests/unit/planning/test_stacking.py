@@ -263,6 +263,14 @@ def test_an_undo_removes_the_servers_then_the_stack_and_proves_that_the_rest_is_
     assert comes_after(undo, "start_server/server/web", "remove/server/web")
 
 
+def test_an_undo_removes_a_router_beside_the_stack_before_the_stack():
+    """The old server was stopped after the router was there, and its volume's data were carried after that."""
+    plan = proved(shop(resource("router", "beside", [("subnet", "inner-sub"), ("network", "public")])))
+    assert comes_after(plan, "take_member/volume/data", "create/router/beside")
+    undo = plan_undo(plan, did(plan), "run-1")
+    assert comes_after(undo, "remove/stack/shop", "remove/router/beside")
+
+
 def test_a_stack_stays_where_another_run_uses_what_it_made():
     plan = proved(shop())
     other = move(

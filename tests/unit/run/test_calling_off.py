@@ -78,6 +78,28 @@ def test_resume_does_it_all_again_for_that_server(desk: Desk) -> None:
     assert desk.clerk.performed()[before:] == [STOP.id, VOLUME.id, COPIED.id, CREATE.id, HOOK.id, LOCK.id]
 
 
+def test_of_a_stack_everything_is_done_again_and_so_are_the_hooks_of_its_other_servers(desk: Desk) -> None:
+    stack, other = Ref("stack", "st"), Ref("server", "o")
+    make = on(Verb.CREATE, target=stack)
+    first = on(Verb.RUN_HOOK, make.id, target=other, args={"hook": "before_stop", "command": ["x"], "stack": "st"})
+    taken = on(Verb.TAKE_MEMBER, first.id)
+    last = on(Verb.RUN_HOOK, taken.id, args={"hook": "verify", "command": ["x"], "stack": "st"})
+
+    def all_of_it(plan: Plan, entries: tuple[Entry, ...], run: str, server: Ref) -> tuple[tuple[Action, ...], tuple[Refusal, ...]]:
+        return (on(Verb.REMOVE), on(Verb.REMOVE, target=stack)), ()
+
+    desk.clerk.when[f"perform {last.id}"] = failing(Failed("x"))
+    with desk.engine(take_back=all_of_it) as it:
+        report = it.wait(it.begin(a_plan(make, first, taken, last, goal=MoveGoal(project="p"))))
+        undone = ActionState.UNDONE
+        assert states(report) == {make.id: undone, first.id: undone, taken.id: undone, last.id: ActionState.FAILED}
+    before = len(desk.clerk.performed())
+    with desk.engine(take_back=all_of_it) as it:
+        it.resume(report.id)
+        assert it.wait(report.id).state is RunState.DONE
+    assert desk.clerk.performed()[before:] == [make.id, first.id, taken.id, last.id]
+
+
 def test_where_it_cannot_all_be_taken_back_that_is_told_with_what_to_do(desk: Desk) -> None:
     desk.clerk.when[f"perform {HOOK.id}"] = failing(Failed("x"))
     desk.clerk.when["perform remove/volume/v"] = failing(Failed("it is in use"))

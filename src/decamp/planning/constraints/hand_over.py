@@ -38,7 +38,7 @@ def check(scene: Scene, at: int) -> Iterator[Violation]:
 
 def _of_hook(scene: Scene, at: int) -> Iterator[Violation]:
     action = scene.actions[at]
-    hook, copies = action.args.get("hook"), scene.on(action.target, Verb.CREATE)
+    hook, copies = action.args.get("hook"), scene.on(action.target, *MAKING)
     later = list(scene.on(action.target, Verb.LOCK_SERVER))
     later += scene.on(action.target, Verb.STOP_SERVER) if hook == When.BEFORE_STOP else ()
     later += copies if hook == When.AFTER_COPY else ()
