@@ -124,7 +124,7 @@ def policy(on_stall: OnStall = OnStall.WAIT, **fields: Any) -> Policy:
     ("on_stall", "failure", "retry"),
     [(OnStall.ABORT_AND_RETRY, Failure.STALLED, Retry.LATER), (OnStall.ABORT_AND_PIN, Failure.PINNED, Retry.NEVER)],
 )
-def test_trap_35_a_guest_that_does_not_converge_is_aborted_and_stays(
+def test_a_guest_that_does_not_converge_is_aborted_and_stays(
     ground: Ground, on_stall: OnStall, failure: Failure, retry: Retry
 ) -> None:
     with trial(ground, at_source=STALLS) as one:
@@ -135,14 +135,14 @@ def test_trap_35_a_guest_that_does_not_converge_is_aborted_and_stays(
         assert one.now == (one.source, "ACTIVE", None)
 
 
-def test_trap_35_a_guest_that_does_not_converge_is_forced_where_policy_says_so(ground: Ground) -> None:
+def test_a_guest_that_does_not_converge_is_forced_where_policy_says_so(ground: Ground) -> None:
     with trial(ground, at_source=STALLS) as one:
         outcome = one.migrate(policy(OnStall.FORCE_COMPLETE))
         assert outcome.bytes > 0
         assert one.now == (one.target, "ACTIVE", None)
 
 
-def test_trap_35_a_slow_guest_that_converges_is_left_to_it(ground: Ground) -> None:
+def test_a_slow_guest_that_converges_is_left_to_it(ground: Ground) -> None:
     with trial(ground, at_source={Fault.LIVE_MIGRATION_SLOW: 12}) as one:
         one.migrate(policy(OnStall.ABORT_AND_PIN))
         assert one.now == (one.target, "ACTIVE", None)
@@ -251,7 +251,7 @@ def test_a_host_that_nova_does_not_take_for_a_target_is_to_be_avoided(ground: Gr
         assert "could not be found" in text
 
 
-def test_trap_36_a_migration_under_way_holds_both_hosts(ground: Ground) -> None:
+def test_a_migration_under_way_holds_both_hosts(ground: Ground) -> None:
     with trial(ground, at_source={Fault.LIVE_MIGRATION_SLOW: 20}) as one:
         held: list[set[str]] = []
 
@@ -265,7 +265,7 @@ def test_trap_36_a_migration_under_way_holds_both_hosts(ground: Ground) -> None:
         assert one.server.id in held[1]
 
 
-def test_trap_37_nova_keeps_members_of_an_anti_affinity_group_apart_as_the_checker_does(ground: Ground) -> None:
+def test_nova_keeps_members_of_an_anti_affinity_group_apart_as_the_checker_does(ground: Ground) -> None:
     compute = ground.old.connection.compute
     body = {"server_group": {"name": "hosts-test", "policy": "anti-affinity"}}
     group = compute.post("/os-server-groups", json=body).json()["server_group"]["id"]
@@ -288,7 +288,7 @@ def test_a_server_that_is_not_what_it_was_is_planned_again(ground: Ground) -> No
         assert caught.value.setback.failure is Failure.SERVER_CHANGED
 
 
-def test_trap_29_a_locked_server_can_be_migrated_by_an_admin_and_stays_locked(ground: Ground) -> None:
+def test_a_locked_server_can_be_migrated_by_an_admin_and_stays_locked(ground: Ground) -> None:
     with trial(ground) as one:
         ground.act(one.server, {"lock": {"locked_reason": "payroll"}})
         one.migrate()
@@ -296,7 +296,7 @@ def test_trap_29_a_locked_server_can_be_migrated_by_an_admin_and_stays_locked(gr
         assert ground.server(one.server.id)["locked_reason"] == "payroll"
 
 
-def test_trap_29_a_paused_server_is_migrated_live_and_stays_paused(ground: Ground) -> None:
+def test_a_paused_server_is_migrated_live_and_stays_paused(ground: Ground) -> None:
     with trial(ground) as one:
         ground.act(one.server, {"pause": None})
         ground.until(lambda: one.now == (one.source, "PAUSED", None))
@@ -305,7 +305,7 @@ def test_trap_29_a_paused_server_is_migrated_live_and_stays_paused(ground: Groun
 
 
 @pytest.mark.parametrize(("verb", "status"), [("suspend", "SUSPENDED"), ("rescue", "RESCUE"), ("os-stop", "SHUTOFF"), ("pause", "PAUSED")])
-def test_trap_32_a_server_in_any_state_keeps_its_host_from_being_empty(ground: Ground, verb: str, status: str) -> None:
+def test_a_server_in_any_state_keeps_its_host_from_being_empty(ground: Ground, verb: str, status: str) -> None:
     with trial(ground) as one:
         ground.act(one.server, {verb: None})
         ground.until(lambda: one.now == (one.source, status, None))

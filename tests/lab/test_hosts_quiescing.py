@@ -49,7 +49,7 @@ def there(ground: Ground, server: Ref) -> tuple[str, str | None]:
     return found["status"], found[HOST]
 
 
-def test_trap_31_a_server_that_came_since_the_plan_is_seen_after_the_cordon_which_stands(ground: Ground) -> None:
+def test_a_server_that_came_since_the_plan_is_seen_after_the_cordon_which_stands(ground: Ground) -> None:
     host, _ = ground.two_hosts()
     with cordoned(ground, host) as target, ground.server_on(host) as server:
         with pytest.raises(Changed, match=f"hosts-test .{server.id}, ACTIVE. has come to {host} since the plan was made") as caught:
@@ -64,7 +64,7 @@ def test_trap_31_a_server_that_came_since_the_plan_is_seen_after_the_cordon_whic
             ground.find(Verb.DISABLE_SERVICE, target, reason="vacated", servers=[])
 
 
-def test_trap_31_a_server_that_is_still_on_its_way_to_the_host_is_seen_by_its_claim(ground: Ground) -> None:
+def test_a_server_that_is_still_on_its_way_to_the_host_is_seen_by_its_claim(ground: Ground) -> None:
     source, host = ground.two_hosts()
     machines.set_faults(ground.lab, source, {Fault.LIVE_MIGRATION_SLOW: 15})
     try:
@@ -141,7 +141,7 @@ def empty_host(ground: Ground) -> str:
     return next(one.host for one in reversed(read_services(ground.old)) if one.status == "enabled" and one.host not in held)
 
 
-def test_trap_34_a_host_leaves_nothing_behind_and_comes_back_into_its_aggregates(ground: Ground, empty_host: str) -> None:
+def test_a_host_leaves_nothing_behind_and_comes_back_into_its_aggregates(ground: Ground, empty_host: str) -> None:
     compute = ground.old.connection.compute
     aggregate = compute.post("/os-aggregates", json={"aggregate": {"name": "hosts-test-ssd"}}).json()["aggregate"]["id"]
     compute.post(f"/os-aggregates/{aggregate}/action", json={"add_host": {"host": empty_host}})

@@ -166,7 +166,7 @@ def test_a_service_with_servers_is_not_deleted_and_one_that_takes_servers_is_not
             ground.perform(Verb.ENABLE_SERVICE, target)
 
 
-def test_trap_33_the_beginning_of_a_hosts_name_is_not_taken_for_an_empty_host(ground: Ground) -> None:
+def test_the_beginning_of_a_hosts_name_is_not_taken_for_an_empty_host(ground: Ground) -> None:
     host, _ = ground.two_hosts()
     with pytest.raises(Changed, match="there is no compute service"):
         ground.perform(Verb.PROVE_EMPTY, Ref("host", host[:-1]))

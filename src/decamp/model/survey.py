@@ -14,7 +14,7 @@ SCHEMA = "decamp.survey/1"
 
 
 class Pinned(enum.StrEnum):
-    """Why a server cannot be migrated without its owner or a policy (TRAPS: vacating a host)."""
+    """Why a server cannot be migrated without its owner or a policy."""
 
     PCI_DEVICE = "pci_device"
     """A passed-through device (SR-IOV port, PCI alias) stays in its host."""

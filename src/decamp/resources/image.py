@@ -196,11 +196,16 @@ def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
 
 
 def remove(cloud: Cloud, id: str, expects: str) -> None:
-    """Also of a protected image, once it is known to be unchanged."""
+    """Also of a protected image, once it is known to be unchanged. Raises Refused while servers that can be seen run from it: their disks
+    may be overlays of it."""
     there = read(cloud, id)
     if there is None:
         return
     unchanged(there, expects, cloud.name)
+    everybodys = {"all_tenants": "true"} if cloud.admin else {}
+    servers = [one["name"] for one in calls.listed(cloud, "compute", "/servers/detail", "servers", {"image": id, **everybodys})]
+    if servers:
+        raise Refused(f"{cloud.name}: image {there.name or id} is what {', '.join(sorted(servers))} run from: it is not removed")
     if there.spec["protected"]:
         image_data.patch(cloud, id, {"protected": False})
     image_data.delete(cloud, id)

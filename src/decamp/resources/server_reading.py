@@ -57,6 +57,9 @@ ATTRIBUTES = (
 )
 """Interfaces' tags are a call of their own. `addresses` and the groups are the ports', which are a kind of their own."""
 
+NO_ZONE = "nova"
+"""Nova's name for the zone of hosts that are in none (default_availability_zone)."""
+
 STOPPED = frozenset({"SHUTOFF", "SHELVED", "SHELVED_OFFLOADED"})
 GONE = frozenset({"DELETED", "SOFT_DELETED"})
 
@@ -182,6 +185,11 @@ def told(
         info["not_carried"].append("its user data, if it has any: without administrator rights in its cloud it cannot be read")
     if "pinned_availability_zone" not in server:
         info["unreadable"].append("availability_zone")
+        if info["zone_shown"] not in (None, "", NO_ZONE):
+            text = (
+                f"the zone that was asked for, if one was: it is in {info['zone_shown']}, and Nova tells which was asked for from 2.96 on"
+            )
+            info["not_carried"].append(text)
     if around.stacks is None:
         info["unreadable"].append("stack")
     if guessed:

@@ -15,7 +15,7 @@ def test_a_migration_whose_rest_falls_does_not_stall() -> None:
     assert stalled((0, "running", 4 * GIB), (60, "running", 3 * GIB), (120, "running", 2 * GIB)) == 0
 
 
-def test_trap_35_a_rest_that_rises_again_in_each_round_counts_by_its_lowest_mark() -> None:
+def test_a_rest_that_rises_again_in_each_round_counts_by_its_lowest_mark() -> None:
     assert stalled((0, "running", 4 * GIB), (60, "running", GIB), (120, "running", 3 * GIB), (180, "running", 2 * GIB)) == 120
     assert stalled((0, "running", 4 * GIB), (60, "running", GIB), (120, "running", 3 * GIB), (180, "running", GIB - 1)) == 0
 

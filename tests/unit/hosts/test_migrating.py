@@ -27,5 +27,5 @@ def test_a_server_on_its_target_without_a_task_and_with_a_completed_record_has_m
         (server(status="VERIFY_RESIZE"), COMPLETED, "its status is VERIFY_RESIZE"),
     ],
 )
-def test_trap_30_no_single_sign_proves_that_it_moved(there: dict[str, Any], record: dict[str, Any] | None, told: str) -> None:
+def test_no_single_sign_proves_that_it_moved(there: dict[str, Any], record: dict[str, Any] | None, told: str) -> None:
     assert missing(there, record, "b") == (told,)

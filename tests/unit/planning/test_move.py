@@ -13,6 +13,7 @@ from decamp.model.mapping import Mapping
 from decamp.model.plan import Plan, Verb
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource, Survey
+from decamp.planning.carrying import WAYS_OUT
 from decamp.planning.replay import replay
 from small_projects import (
     MAPPED,
@@ -105,6 +106,13 @@ def test_every_need_of_what_is_made_is_made_or_adopted_before_it():
                 assert comes_after(plan, one.id, made[Ref(*need)])
 
 
+def test_a_copy_boots_when_its_port_its_router_and_its_rules_are_there():
+    """Or it would find neither its metadata nor its packages, and cloud-init runs once."""
+    plan = clean(old(*web()), None, "web-1")
+    for earlier in ("create/port/nic", "create/router/router", "create/security_group_rule/web-ssh"):
+        assert comes_after(plan, "create/server/web-1", earlier)
+
+
 def test_after_names_no_action_that_follows_from_another():
     plan = clean(old(*web()), None, "web-1")
     for one in plan.actions:
@@ -145,6 +153,15 @@ def test_servers_and_projects_are_chosen_by_id_or_by_unique_name():
         move(before, None, project="gamma")
     with pytest.raises(BadInput, match="there is no such manner"):
         move(before, None, "single", manner="teleport")
+
+
+def test_things_of_one_name_are_copied_each_by_itself():
+    """Also where one name would match another as a pattern does."""
+    twins = [network("net-1", name="web"), network("net-2", name="web"), network("net-3", name="web.*")]
+    servers = [server("id-1", name="web"), server("id-2", name="web"), server("id-3", name="w.b")]
+    made = ids(clean(old(*twins, *servers)))
+    assert {f"create/{one.kind}/{one.id}" for one in (*twins, *servers)} <= set(made)
+    assert "create/server/id-3" in ids(move(old(*servers), None, "w.b"))
 
 
 def test_a_server_of_another_project_is_said_to_be_one():
@@ -456,11 +473,8 @@ def test_server_groups_of_one_name_share_a_lock_because_nothing_else_tells_them_
 @pytest.mark.parametrize(
     ("told", "reason"),
     [
-        ({"status": "PAUSED"}, "state"),
-        ({"status": "SHELVED_OFFLOADED"}, "state"),
-        ({"status": "RESCUE"}, "state"),
-        ({"status": "ERROR"}, "state"),
-        ({"status": "VERIFY_RESIZE"}, "resize_unconfirmed"),
+        *(({"status": status}, "resize_unconfirmed" if status == "VERIFY_RESIZE" else "state") for status in WAYS_OUT),
+        ({"status": "BUILD"}, "state"),
         ({"task_state": "migrating"}, "task_in_progress"),
         ({"stack": "shop"}, "stack_owned"),
         ({"unsupported": ["it asks for trusted image certificates"]}, "unsupported"),
@@ -469,6 +483,7 @@ def test_server_groups_of_one_name_share_a_lock_because_nothing_else_tells_them_
 def test_a_server_in_no_state_to_be_moved_is_refused(told: dict[str, object], reason: str):
     plan = move(old(port("nic"), server("web-1", ["nic"], info=told)), None, "web-1")
     assert ("server", "web-1", reason) in refusals(plan)
+    assert WAYS_OUT.get(str(told.get("status")), "") in " ".join(refusal.text for refusal in plan.refusals)
     assert plan.actions == ()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from decamp.resources import flavor, keypair, project, server_group
+from decamp.resources import flavor, keypair, project, server_group, user
 
 FLAVOR: dict[str, Any] = {
     "id": "4880fbf5", "name": "m1.small", "ram": 2048, "disk": 20, "swap": 0, "OS-FLV-EXT-DATA:ephemeral": 5,
@@ -90,6 +90,13 @@ def test_only_a_parent_that_is_a_project_is_told() -> None:
     answer = {"id": "p", "name": "web", "domain_id": "d", "parent_id": "d", "description": "", "enabled": True, "tags": []}
     assert project.told(answer, "Default").info["parent"] is None
     assert project.told(answer | {"parent_id": "q"}, "Default").info["parent"] == "q"
+
+
+def test_a_user_of_an_identity_provider_is_said_not_to_be_carried() -> None:
+    answer = {"id": "u", "name": "ann", "domain_id": "d", "enabled": True, "password_expires_at": None}
+    assert "unsupported" not in user.told(answer, "Default").info
+    logs_in_elsewhere = {"federated": [{"idp_id": "idp", "protocols": [{"protocol_id": "saml2", "unique_id": "ann"}]}]}
+    assert "identity provider" in user.told(answer | logs_in_elsewhere, "Default").info["unsupported"][0]
 
 
 def test_a_disabled_project_is_said_not_to_be_carried() -> None:

@@ -117,6 +117,20 @@ def test_an_image_that_can_be_carried_has_nothing_unsupported():
 
 
 @pytest.mark.parametrize(
+    ("shown", "proves"),
+    [
+        ({"os_hash_algo": "sha512", "os_hash_value": "ef7a", "checksum": "53b1"}, {"sha512": "ef7a"}),
+        ({"os_hash_algo": None, "os_hash_value": None, "checksum": "53b1"}, {"md5": "53b1"}),
+        ({"checksum": "53b1"}, {"md5": "53b1"}),
+        ({"os_hash_algo": None, "os_hash_value": None, "checksum": None}, {}),
+    ],
+)
+def test_bytes_are_proved_by_the_best_hash_that_a_glance_keeps(shown: dict[str, Any], proves: dict[str, str]) -> None:
+    """Before Rocky that is md5 alone; some images have none."""
+    assert image_data.hash_of(shown) == proves
+
+
+@pytest.mark.parametrize(
     ("status", "content_range", "goes_on"),
     [
         (206, "bytes 100-999/1000", True),

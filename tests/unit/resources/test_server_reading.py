@@ -119,6 +119,12 @@ def test_a_flavor_that_is_gone_or_changed_is_told_by_its_content():
     assert changed.info["flavor"]["ram_mib"] == 1024
 
 
+def test_a_flavor_is_told_by_its_id_where_nova_shows_that():
+    """Below compute 2.47."""
+    assert told_of(flavor={"id": "f1", "links": []}).spec["flavor"] == ["flavor", "f1"]
+    assert told_of(flavor={"id": "deleted", "links": []}).info["flavor"] == {}
+
+
 def test_stopping_locking_and_starting_leave_the_fingerprint_as_it_was():
     stopped = told_of(status="SHUTOFF", locked=True, locked_reason="moved", **{"OS-EXT-STS:task_state": "powering-off"})
     assert stopped.spec["power"] == "stopped"
@@ -155,6 +161,14 @@ def test_the_zone_is_the_one_that_was_asked_for_not_the_one_it_is_in():
     assert told_of(**shown).spec["availability_zone"] is None
     assert "availability_zone" in told_of(**shown).info["unreadable"]
     assert told_of(**shown, pinned_availability_zone="az-1").spec["availability_zone"] == "az-1"
+
+
+@pytest.mark.parametrize(("shown", "said"), [("az-1", True), ("nova", False), ("", False)])
+def test_a_zone_that_may_have_been_asked_for_is_said_to_be_unknown(shown: str, said: bool):
+    told = [sentence for sentence in told_of(**{"OS-EXT-AZ:availability_zone": shown}).info["not_carried"] if "zone" in sentence]
+    assert bool(told) is said
+    known = told_of(**{"OS-EXT-AZ:availability_zone": shown}, pinned_availability_zone=None)
+    assert not [sentence for sentence in known.info["not_carried"] if "zone" in sentence]
 
 
 def test_a_lock_is_asked_for_and_no_part_of_the_fingerprint():
