@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 
@@ -36,6 +36,8 @@ def survey_cloud(cloud: Cloud, *, project: str | None, report: Report) -> Survey
             report(done, len(parts), parts[future])
     hosts = placed.result()
     resources = {name: future.result() for future, name in futures.items()}
+    if cloud.admin and limited:
+        resources["project"] += _sharing_with(cloud, limited, resources)
     return Survey(
         cloud=cloud.name,
         taken_at=_now(),
@@ -92,6 +94,16 @@ def find_project(cloud: Cloud, wanted: str | None) -> str | None:
     if len(exact) > 1:
         raise BadInput(f"{cloud.name}: {len(exact)} projects are called {wanted!r}; use an id: {', '.join(one.id for one in exact)}")
     return exact[0].id
+
+
+def _sharing_with(cloud: Cloud, project: str, resources: Mapping[str, tuple[Resource, ...]]) -> tuple[Resource, ...]:
+    """Other projects that networks, images and the like of this one are shared with: a plan has to know what stands for them."""
+    own = [one for group in resources.values() for one in group if one.project == project]
+    named = {need.id for one in own for need in one.needs if need.kind == "project"}
+    named |= {member[1] for image in resources["image"] if image.project == project for member in image.spec["members"]}
+    read = KINDS["project"].read
+    found = (read(cloud, one) for one in sorted(named - {known.id for known in resources["project"]}))
+    return tuple(one for one in found if one)
 
 
 def _allowed(export: Callable[[], tuple[Resource, ...]], kind: str, incomplete: list[str]) -> tuple[Resource, ...]:

@@ -124,9 +124,7 @@ def policy(on_stall: OnStall = OnStall.WAIT, **fields: Any) -> Policy:
     ("on_stall", "failure", "retry"),
     [(OnStall.ABORT_AND_RETRY, Failure.STALLED, Retry.LATER), (OnStall.ABORT_AND_PIN, Failure.PINNED, Retry.NEVER)],
 )
-def test_a_guest_that_does_not_converge_is_aborted_and_stays(
-    ground: Ground, on_stall: OnStall, failure: Failure, retry: Retry
-) -> None:
+def test_a_guest_that_does_not_converge_is_aborted_and_stays(ground: Ground, on_stall: OnStall, failure: Failure, retry: Retry) -> None:
     with trial(ground, at_source=STALLS) as one:
         setback, text = one.fails(policy(on_stall))
         assert (setback.failure, setback.failure.retry) == (failure, retry)

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from contract import CASES, Ground, fresh_mark, ground
 
+from decamp import surveying
 from decamp.clouds import Cloud, connect
 from decamp.lab import Lab
 from decamp.model.effects import Attempt, Outcome
@@ -79,6 +80,18 @@ def test_a_project_moves_and_comes_back_without_a_trace(here: Ground, clouds: tu
             removed = performer.perform(removal, attempt)
             assert performer.verify(removal, removed, attempt) == ()
     assert _left(new, ids[Ref("project", here.project)]) == []
+
+
+def test_an_operator_s_survey_of_one_project_knows_those_that_it_shares_with(here: Ground, clouds: tuple[Cloud, Cloud]) -> None:
+    old, _ = clouds
+    partner = here.admin.identity.create_project(name="contract-partner")
+    here.later.callback(here.admin.identity.delete_project, partner)
+    shared = here.tenant.network.create_network(name="contract-shared")
+    here.tenant.network.create_rbac_policy(
+        object_type="network", object_id=shared.id, action="access_as_shared", target_project_id=partner.id
+    )
+    found = surveying.survey_cloud(old, project=here.project, report=lambda *_: None)
+    assert {one.id for one in found.resources if one.kind == "project"} == {here.project, partner.id}
 
 
 def test_what_changed_since_is_not_removed(here: Ground, clouds: tuple[Cloud, Cloud]) -> None:
