@@ -174,12 +174,12 @@ CASES: Mapping[str, Case] = {**COMMON_CASES} | {
     case.kind: case
     for case in (
         Case(kind="address_scope", make=_make_scope, spoil=_spoil_scope, told="name", modes=("tenant",), markless=True),
-        Case(kind="subnet_pool", make=_make_pool, spoil=_spoil_pool, told="default_prefixlen", modes=("tenant",), writes=2),
+        Case(kind="subnet_pool", make=_make_pool, spoil=_spoil_pool, told="default_prefixlen", modes=("tenant",)),
         Case(kind="address_group", make=_make_address_group, spoil=_spoil_address_group, told="addresses", modes=("tenant",)),
-        Case(kind="trunk", make=_make_trunk, spoil=_spoil_trunk, told="description", modes=("tenant",), writes=2),
-        Case(kind="qos_policy", make=_make_qos_policy, spoil=_spoil_qos_policy, told="rules", modes=("operator",), writes=4),
+        Case(kind="trunk", make=_make_trunk, spoil=_spoil_trunk, told="description", modes=("tenant",)),
+        Case(kind="qos_policy", make=_make_qos_policy, spoil=_spoil_qos_policy, told="rules", modes=("operator",)),
         Case(kind="rbac_policy", make=_make_rbac_policy, spoil=_spoil_rbac_policy, told="target", modes=("tenant",), markless=True),
-        Case(kind="floating_ip", make=_make_floating_ip, spoil=_spoil_floating_ip, told="port", writes=2),
+        Case(kind="floating_ip", make=_make_floating_ip, spoil=_spoil_floating_ip, told="port"),
         Case(kind="port_forwarding", make=_make_port_forwarding, spoil=_spoil_port_forwarding, told="external_port", modes=("tenant",)),
     )
 }

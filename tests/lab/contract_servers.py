@@ -123,7 +123,9 @@ def data_volume(here: Ground, data: bytes) -> str:
 
 
 def _make_volume(here: Ground) -> str:
-    return data_volume(here, secrets.token_bytes(3 * MIB))
+    made = data_volume(here, secrets.token_bytes(3 * MIB))
+    act_on_volume(here.tenant, made, "os-update_readonly_flag", {"readonly": True})
+    return made
 
 
 def _spoil_volume(here: Ground, copy: str) -> str:
@@ -236,12 +238,12 @@ def _spoil_stack(here: Ground, copy: str) -> str:
 CASES: Mapping[str, Case] = {**SMALL_CASES} | {
     case.kind: case
     for case in (
-        Case(kind="image", make=_make_image, spoil=_spoil_image, told="hw_firmware_type", writes=4),
-        Case(kind="volume_type", make=_make_volume_type, spoil=_spoil_volume_type, told="extra_specs", modes=("operator",), writes=2),
-        Case(kind="volume", make=_make_volume, spoil=_spoil_volume, told="hw_scsi_model", writes=8),
-        Case(kind="volume_snapshot", make=_make_snapshot, spoil=_spoil_snapshot, told="description", modes=("tenant",), writes=3),
+        Case(kind="image", make=_make_image, spoil=_spoil_image, told="hw_firmware_type"),
+        Case(kind="volume_type", make=_make_volume_type, spoil=_spoil_volume_type, told="extra_specs", modes=("operator",)),
+        Case(kind="volume", make=_make_volume, spoil=_spoil_volume, told="hw_scsi_model"),
+        Case(kind="volume_snapshot", make=_make_snapshot, spoil=_spoil_snapshot, told="description", modes=("tenant",), stride=4),
         Case(kind="stack", make=_make_stack, spoil=_spoil_stack, told="tags", modes=("tenant",)),
-        Case(kind="server", make=_make_server, spoil=_spoil_server, told="metadata", writes=2),
+        Case(kind="server", make=_make_server, spoil=_spoil_server, told="metadata"),
     )
 }
 """All kinds'."""

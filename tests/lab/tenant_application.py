@@ -11,6 +11,7 @@ import yaml
 from contract import EXTERNAL, Ground, ground
 from contract_servers import image
 
+from decamp.clouds import Cloud
 from decamp.model.refs import Ref
 from decamp.resources import KINDS
 from decamp.resources.performing import OUTSIDE_PROJECTS
@@ -81,5 +82,11 @@ def an_application(here: Ground) -> str:
 
 def belongings(here: Ground) -> set[Ref]:
     """All that the tenant has in the new cloud, but the default security group that every project is born with."""
-    things = (thing for name, kind in KINDS.items() if name not in OUTSIDE_PROJECTS for thing in kind.export(here.new, here.new.project_id))
-    return {thing.ref for thing in things if thing.project == here.new.project_id}
+    return owned(here.new)
+
+
+def owned(inside: Cloud) -> set[Ref]:
+    """By the project that is acted in."""
+    mine = inside.project_id
+    things = (thing for name, kind in KINDS.items() if name not in OUTSIDE_PROJECTS for thing in kind.export(inside, mine))
+    return {thing.ref for thing in things if thing.project == mine}
