@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from decamp.resources import image_bytes
+from decamp.resources import image_bytes, image_data
 from decamp.resources.image import told
 
 GLANCE: dict[str, Any] = {
