@@ -101,8 +101,8 @@ class Case:
     """The field that `verify` has to name afterwards."""
     modes: tuple[str, ...] = ("tenant", "operator")
     """Operators' passages of what here is tenants' alone are tried as a whole in test_performing."""
-    stride: int = 1
-    """A crash is tried after every so many of the writes in `create`: after each, but for a kind most of whose steps are another's."""
+    most: int | None = None
+    """A crash is tried after each of the writes in `create`; of a kind whose copies take long, after so many of the first."""
     markless: bool = False
     """Whether an equal object without the mark counts as found, because the API leaves no place for a mark."""
 

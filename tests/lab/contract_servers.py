@@ -241,8 +241,8 @@ CASES: Mapping[str, Case] = {**SMALL_CASES} | {
         Case(kind="image", make=_make_image, spoil=_spoil_image, told="hw_firmware_type"),
         Case(kind="volume_type", make=_make_volume_type, spoil=_spoil_volume_type, told="extra_specs", modes=("operator",)),
         Case(kind="volume", make=_make_volume, spoil=_spoil_volume, told="hw_scsi_model"),
-        Case(kind="volume_snapshot", make=_make_snapshot, spoil=_spoil_snapshot, told="description", modes=("tenant",), stride=4),
-        Case(kind="stack", make=_make_stack, spoil=_spoil_stack, told="tags", modes=("tenant",)),
+        Case(kind="volume_snapshot", make=_make_snapshot, spoil=_spoil_snapshot, told="description", modes=("tenant",), most=3),
+        Case(kind="stack", make=_make_stack, spoil=_spoil_stack, told="tags", modes=("tenant",), most=1),
         Case(kind="server", make=_make_server, spoil=_spoil_server, told="metadata"),
     )
 }

@@ -116,7 +116,7 @@ def test_a_copy_is_found_compared_guarded_and_removed(here: Ground, case: Case, 
 @pytest.mark.parametrize(("mode", "case"), ONCE)
 def test_a_crash_after_any_write_leaves_one_whole_copy_to_the_next_attempt(here: Ground, case: Case, resource: Resource) -> None:
     kind, copy = KINDS[case.kind], ""
-    for write in itertools.count(1, case.stride):
+    for write in itertools.count(1):
         passage = here.passage(case.kind)
         before = _copies(here, resource)
         with dying_after(write) as death:
@@ -126,9 +126,11 @@ def test_a_crash_after_any_write_leaves_one_whole_copy_to_the_next_attempt(here:
         copy = kind.find(passage, resource) or kind.create(passage, resource)
         assert kind.verify(passage, resource, copy) == (), f"after write {write}"
         assert _copies(here, resource) - before == {copy}, f"after write {write}"
+        if write == case.most:
+            break
         there = kind.read(here.above, copy)
         kind.remove(here.above, copy, there.fingerprint if there else "")
-    assert write > 1
+    assert death.came or write > 1
     _remove_through_crashes(here.above, kind, copy)
 
 
@@ -184,8 +186,8 @@ def test_quotas_are_set_compared_and_put_back(grounds: dict[str, Ground]) -> Non
     passage = here.passage("quota")
     before = kind.read(here.above, here.new.project_id)
     assert kind.find(passage, resource) is None
-    for write in range(1, 3):
-        with dying_after(write) as death:
+    for _ in ("compute", "block_storage"):
+        with dying_after(1) as death:
             kind.create(passage, resource)
         assert death.came
         assert kind.find(passage, resource) is None, "half of the limits passed for all of them"
