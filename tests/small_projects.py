@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from decamp.model.documents import sha256
-from decamp.model.ledger import Entry
+from decamp.model.ledger import REMOVED_FROM, Entry
 from decamp.model.mapping import Mapping
 from decamp.model.plan import Action, MoveGoal, Plan, Verb
 from decamp.model.refs import Ref, fingerprint
@@ -228,6 +228,8 @@ def _entry(action: Action, run: str) -> Entry:
     copy = f"{action.target.id}-copy"
     made = {Verb.CREATE: copy, Verb.TAKE_MEMBER: copy, Verb.ADOPT: action.args.get("id")}.get(action.verb)
     facts = {"status": "ACTIVE", "locked": False} if action.verb in {Verb.STOP_SERVER, Verb.LOCK_SERVER} else {}
+    if action.verb is Verb.REMOVE:
+        facts = {REMOVED_FROM: action.args["cloud"]}
     return Entry(
         run=run,
         action=action.id,

@@ -8,6 +8,9 @@ import msgspec
 
 from decamp.model.refs import Ref
 
+REMOVED_FROM = "removed_from"
+"""Fact of a removal: old, what a confirm deleted there, or new, what an undo did."""
+
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     run: str
@@ -23,3 +26,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     made_at: str = ""
     verified_at: str | None = None
     removed_at: str | None = None
+    """Of the copy."""
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether the old one was deleted, because its owner had confirmed that its copy is good."""
+        return self.verified_at is not None and self.facts.get(REMOVED_FROM) == "old"

@@ -165,7 +165,7 @@ def _stays(entry: Entry, others: Sequence[Entry], living: Set[str]) -> str | Non
     for other in others:
         if other.run in living and other.adopted and (other.ref.kind, other.new_id) == (entry.ref.kind, entry.new_id):
             return f"run {other.run} uses it too. Undo that one first, then this one again."
-        if other.ref == entry.ref and other.new_id is None and other.verified_at and other.action.startswith(f"{Verb.REMOVE}/"):
+        if other.ref == entry.ref and other.gave_up:
             return f"run {other.run} has deleted the old one, so this is all that there is of it."
     if entry.fingerprint is None:
         return "the ledger does not say what it looked like, so nothing shows that it has not changed since. Remove it by hand."

@@ -12,6 +12,7 @@ from decamp.clouds import Cloud
 from decamp.model.effects import Attempt, Outcome, Performer
 from decamp.model.errors import BadInput, Bug, Changed, Failed
 from decamp.model.hooks import Hook, When
+from decamp.model.ledger import REMOVED_FROM
 from decamp.model.limits import project_of
 from decamp.model.members import Member
 from decamp.model.plan import Action, Verb
@@ -242,9 +243,9 @@ class _Removing:
             case other:
                 raise Bug(f"{action.id}: neither old nor new: {other!r}")
 
-    @staticmethod
-    def _outcome(action: Action, cloud: Cloud) -> Outcome:
-        return Outcome(said=f"removed: {action.target.kind} {_argument(action, 'id')} from {cloud.name}")
+    def _outcome(self, action: Action, cloud: Cloud) -> Outcome:
+        facts = {REMOVED_FROM: "old" if cloud is self._old else "new"}
+        return Outcome(said=f"removed: {action.target.kind} {_argument(action, 'id')} from {cloud.name}", facts=facts)
 
 
 def performers(

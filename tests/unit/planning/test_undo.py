@@ -47,6 +47,15 @@ def test_copies_are_removed_in_the_new_cloud_as_the_run_left_them():
     assert remove.expects == "fingerprint-of-nic-copy"
 
 
+def test_a_move_that_is_made_again_after_its_undo_can_be_undone_again():
+    plan = moved()
+    first = did(plan)
+    back = did(undone(plan, first), "run-2")
+    gone = tuple(msgspec.structs.replace(one, removed_at=LATER) for one in first)
+    again = (*gone, *back, *did(plan, "run-3"))
+    assert ids(undone(plan, again, "run-3")) == ids(undone(plan, first))
+
+
 def test_what_needed_something_goes_before_it():
     plan = moved()
     undo = undone(plan, did(plan))
