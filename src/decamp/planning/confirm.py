@@ -23,10 +23,10 @@ WITH_THEIR_SERVER = ("volume", "volume_snapshot", "port", "trunk")
 
 WITH_THE_PROJECT = (
     *("server_group", "port_forwarding", "floating_ip", "trunk", "rbac_policy", "router", "security_group_rule", "security_group"),
-    *("address_group", "subnet", "network", "subnet_pool", "address_scope"),
+    *("address_group", "subnet", "network", "subnet_pool", "address_scope", "image"),
 )
-"""Kinds that servers share, and that go when all of the project has moved. Keypairs belong to users, images and flavors to whoever else
-uses them, and a project to its domain: they stay."""
+"""Kinds that servers share, and that go when all of the project has moved. Keypairs belong to users, flavors and images that others may use
+to them, and a project to its domain: they stay."""
 
 HARMLESS = ("floating_ip", "port_forwarding", "security_group")
 """Kinds of which a refusal in the plan leaves no server behind that would need the networks still."""
@@ -64,8 +64,13 @@ def plan_confirm(plan: Plan, entries: tuple[Entry, ...], run: str) -> Plan:
         serving |= {one.ref for one in proved.values() if one.kind == "volume_snapshot" and serving.intersection(one.needs)}
         removed |= {ref: resource for ref, resource in proved.items() if ref in serving and ref.kind in WITH_THEIR_SERVER}
     refusals = _unproved(plan, own, removed)
-    if plan.goal.is_whole_project and not refusals and all(refusal.ref.kind in HARMLESS for refusal in plan.refusals):
-        removed |= {ref: resource for ref, resource in proved.items() if _goes_with_the_project(resource, proved)}
+    if plan.goal.is_whole_project and not _stayed(plan, removed) and all(refusal.ref.kind in HARMLESS for refusal in plan.refusals):
+        earlier = _moved_earlier(plan, own, entries)
+        waiting = [ref for ref in earlier if ref.kind == "server"]
+        refusals += [_waits(ref, earlier[ref]) for ref in waiting]
+        going = proved if waiting else {ref: made for ref, (_, made) in earlier.items()} | proved
+        shared = _used_by_others(plan, plan.goal)
+        removed |= {ref: resource for ref, resource in going.items() if ref not in shared and _goes_with_the_project(resource, going)}
     if not removed:
         raise Refused(f"Run {run} has nothing to confirm: no server of it is copied, proved, and locked in the old cloud.")
     return Plan(
@@ -95,6 +100,47 @@ def _proved(plan: Plan, own: Mapping[str, Entry]) -> dict[Ref, Resource]:
     }
 
 
+def _moved_earlier(plan: Plan, own: Mapping[str, Entry], entries: Sequence[Entry]) -> dict[Ref, tuple[str, Resource]]:
+    """What an earlier run copied and proved, and nobody has given up since, with that run. What a stack made goes with the stack."""
+    given_up = {entry.ref for entry in entries if entry.gave_up}
+    made = {(one.ref, one.new_id): one for one in entries if one.new_id and one.verified_at and not one.adopted and not one.removed_at}
+    found: dict[Ref, tuple[str, Resource]] = {}
+    for action in plan.actions:
+        entry = own.get(action.id)
+        maker = made.get((action.target, entry.new_id)) if entry and action.verb is Verb.ADOPT else None
+        if maker and action.target not in given_up and not maker.action.startswith(f"{Verb.TAKE_MEMBER}/"):
+            found[action.target] = (maker.run, made_of(action))
+    return found
+
+
+def _waits(ref: Ref, earlier: tuple[str, Resource]) -> Refusal:
+    run, server = earlier
+    stays = f"{fields.label(server)}, which run {run} moved, is not confirmed, so networks and groups that it may use stay with it"
+    text = f"{stays}. Confirm that run, then this one again."
+    return Refusal(ref=ref, reason=Reason.CONFLICT, text=text)
+
+
+def _stayed(plan: Plan, removed: Mapping[Ref, Resource]) -> bool:
+    """Whether a server that the plan was to move is not given up, for what reason ever."""
+    return any(one.verb in MAKING and one.target.kind == "server" and one.target not in removed for one in plan.actions)
+
+
+def _used_by_others(plan: Plan, goal: MoveGoal) -> set[Ref]:
+    """Images that are not the project's, that it lets others use, or that it protects. Where the copy differs in this, it is a change."""
+    projects = [made_of(action) for action in plan.actions if action.target.kind == "project"]
+    # the goal has what was asked for, which may be a name
+    project = next((one.id for one in projects if goal.project in (one.id, one.name)), goal.project)
+    images = [(action, made_of(action)) for action in plan.actions if action.target.kind == "image"]
+    return {
+        image.ref
+        for action, image in images
+        if image.project != project
+        or fields.is_offered(image)
+        or fields.is_protected(image)
+        or not action.changes.keys().isdisjoint(("visibility", "members"))
+    }
+
+
 def _unproved(plan: Plan, own: Mapping[str, Entry], removed: Mapping[Ref, Resource]) -> list[Refusal]:
     """Servers of the plan that stay, with what would let them go."""
     refusals: list[Refusal] = []
@@ -110,14 +156,14 @@ def _unproved(plan: Plan, own: Mapping[str, Entry], removed: Mapping[Ref, Resour
     return refusals
 
 
-def _goes_with_the_project(resource: Resource, proved: Mapping[Ref, Resource]) -> bool:
+def _goes_with_the_project(resource: Resource, going: Mapping[Ref, Resource]) -> bool:
     """A project's default security group stays as long as the project, and keeps its rules."""
     match resource.kind:
         case "security_group":
             return not fields.is_default_group(resource)
         case "security_group_rule":
             group = fields.group_of(resource)
-            return group is not None and group in proved and not fields.is_default_group(proved[group])
+            return group is not None and group in going and not fields.is_default_group(going[group])
         case kind:
             return kind in (*WITH_THEIR_SERVER, *WITH_THE_PROJECT)
 

@@ -174,6 +174,15 @@ def is_default_group(group: Resource) -> bool:
     return group.name == "default"
 
 
+def is_offered(image: Resource) -> bool:
+    """Whether projects other than its owner may use it. `shared` without members is Glance's default, and as private."""
+    return field(image, "visibility") in ("public", "community") or bool(members(image))
+
+
+def is_protected(image: Resource) -> bool:
+    return bool(field(image, "protected"))
+
+
 def not_carried(resource: Resource) -> list[str]:
     """What its kind says that the copy will lack, a sentence each."""
     return [str(text) for text in _items(resource.info.get("not_carried"))]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -7,12 +9,32 @@ from decamp.model.documents import encode
 from decamp.model.errors import Refused
 from decamp.model.ledger import Entry
 from decamp.model.mapping import Mapping
-from decamp.model.plan import Plan
+from decamp.model.plan import Plan, Verb
+from decamp.model.survey import Resource
 from decamp.planning.confirm import plan_confirm
 from decamp.planning.replay import replay
+from decamp.planning.undo import made_of
 from small_clouds import host, survey, vacate
 from small_clouds import server as hosted
-from small_projects import MAPPED, action, comes_after, did, group, ids, move, old, port, refusals, resource, rule, server, volume
+from small_projects import (
+    MAPPED,
+    P,
+    action,
+    comes_after,
+    did,
+    group,
+    ids,
+    image,
+    move,
+    new,
+    old,
+    port,
+    refusals,
+    resource,
+    rule,
+    server,
+    volume,
+)
 
 
 def moved(*servers: str, manner: str = "snapshot") -> Plan:
@@ -130,3 +152,72 @@ def test_other_runs_rows_make_no_difference():
 def test_equal_ledgers_give_equal_confirms():
     plan = moved()
     assert encode(confirmed(plan, did(plan))) == encode(confirmed(plan, did(plan)))
+
+
+def golden(**spec: Any) -> Resource:
+    return image("golden", digest="g1", **{"project": P, "visibility": "private", "members": [], "protected": False, **spec})
+
+
+def confirmed_with(own: Resource) -> list[str]:
+    plan = move(old(port("nic"), server("db", ["nic"], image="golden"), own))
+    return ids(confirmed(plan, did(plan)))
+
+
+def test_an_image_that_is_the_projects_alone_goes_with_the_project_and_after_the_servers_of_it():
+    plan = move(old(port("nic"), server("db", ["nic"], image="golden"), golden()))
+    assert comes_after(confirmed(plan, did(plan)), "remove/image/golden", "remove/server/db")
+    assert "remove/image/golden" in confirmed_with(golden(visibility="shared"))
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"visibility": "public"},
+        {"visibility": "community"},
+        {"visibility": "shared", "members": [["project", "beta"]]},
+        {"protected": True},
+        {"project": "beta", "visibility": "shared"},
+    ],
+)
+def test_an_image_that_others_may_use_stays_and_so_does_a_protected_one(others: dict[str, Any]):
+    assert "remove/image/golden" not in confirmed_with(golden(**others))
+
+
+def in_two_runs() -> tuple[Plan, tuple[Entry, ...], Plan, tuple[Entry, ...]]:
+    """`db` by itself, then the whole project, in which `db` is moved already."""
+    before = old(port("nic"), server("db", ["nic"]), port("nic-2", address="10.0.0.6"), server("web", ["nic-2"]))
+    first = move(before, None, "db")
+    earlier = did(first, "run-0")
+    copies = [made_of(one) for one in first.actions if one.verb is Verb.CREATE]
+    there = new(*(msgspec.structs.replace(one, id=f"{one.id}-copy") for one in copies))
+    second = move(before, there, ledger=earlier)
+    return first, earlier, second, did(second)
+
+
+def test_networks_go_with_the_last_run_of_a_project_when_the_earlier_ones_are_confirmed():
+    first, earlier, second, later = in_two_runs()
+    assert action(second, "adopt/network/net").args["because"] == "moved_earlier"
+    before = plan_confirm(first, (*earlier, *later), "run-0")
+    confirm = confirmed(second, (*earlier, *later, *did(before, "run-2")))
+    assert set(ids(confirm)) == {
+        "remove/server/web",
+        "remove/port/nic-2",
+        *("remove/network/net", "remove/subnet/sub", "remove/router/router"),
+        *("remove/security_group/web", "remove/security_group_rule/web-ssh"),
+    }
+
+
+def test_networks_stay_while_a_server_of_an_earlier_run_is_not_confirmed_and_this_is_said():
+    _, earlier, second, later = in_two_runs()
+    confirm = confirmed(second, (*earlier, *later))
+    assert set(ids(confirm)) == {"remove/server/web", "remove/port/nic-2"}
+    assert [refusal.ref.id for refusal in confirm.refusals] == ["db"]
+    assert "Confirm that run, then this one again" in confirm.refusals[0].text
+
+
+def test_networks_of_an_earlier_run_stay_when_a_server_of_the_last_was_taken_back():
+    first, earlier, second, later = in_two_runs()
+    given_up = did(plan_confirm(first, (*earlier, *later), "run-0"), "run-2")
+    later = tuple(msgspec.structs.replace(one, removed_at="2026-11-23T02:00:00Z") if one.ref.id == "web" else one for one in later)
+    with pytest.raises(Refused, match="nothing to confirm"):
+        plan_confirm(second, (*earlier, *later, *given_up), "run-1")
