@@ -25,6 +25,7 @@ from clouds import Cloud, Facts, all_images, hosts_of, nodes_of, servers_of, sta
 from findings import Findings
 from moved import check_moved, differences
 from portraits import portrait, project_id
+from remains import check_emptied, check_undone, keys, remains
 
 STEADY_SERVER = frozenset({"ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED"})
 
@@ -42,7 +43,8 @@ def record(arguments: argparse.Namespace) -> int:
         if project is None:
             raise LookupError(f"{old.name} has no project {name}, or several")
         tenant = tenants.get(project)
-        before["projects"][name] = {"id": project, "stacks_seen": tenant is not None, **portrait(old, project, tenant=tenant)}
+        seen = {"id": project, "stacks_seen": tenant is not None, "in_new": all_of(new, project_id(new, name), tenants)}
+        before["projects"][name] = {**seen, **portrait(old, project, tenant=tenant)}
         restless = [server["name"] for server in before["projects"][name]["server"] if server["task_state"]]
         if restless:
             raise RuntimeError(f"{old.name} is doing something with {', '.join(restless)}: record again when all is at rest")
@@ -56,6 +58,11 @@ def tenants_of(arguments: argparse.Namespace) -> dict[str, Cloud]:
     """Id of a project -> its cloud with the project's own credentials."""
     clouds = [Cloud(entry, arguments.clouds_file) for entry in arguments.tenant]
     return {str(cloud.connection.current_project_id): cloud for cloud in clouds}
+
+
+def all_of(cloud: Cloud, project: str | None, tenants: dict[str, Cloud]) -> list[str]:
+    """What a project has and who has a role in it; nothing where there is none."""
+    return [*remains(cloud, project, tenants.get(project)), *keys(cloud, project)] if project else []
 
 
 def whole(cloud: Cloud) -> Facts:
@@ -82,7 +89,7 @@ def named(listed: Iterable[Facts]) -> dict[str, list[str]]:
 def check(arguments: argparse.Namespace) -> int:
     """Compare the clouds as they are now with the record."""
     before = json.loads(arguments.before.read_text())
-    unknown = [name for name in arguments.moved if name not in before["projects"]]
+    unknown = [name for name in (*arguments.moved, *arguments.undone, *arguments.emptied) if name not in before["projects"]]
     if unknown:
         raise LookupError(f"the record holds nothing of the project {unknown[0]}: it was made without --project {unknown[0]}")
     old, new = Cloud(arguments.old, arguments.clouds_file), Cloud(arguments.new, arguments.clouds_file)
@@ -102,8 +109,16 @@ def check(arguments: argparse.Namespace) -> int:
         left |= set() if was["stacks_seen"] and project in tenants else {"stack"}
         check_moved(findings, name, was, copy, disks, left, set(new_now["image_hashes"]), by_operator=by_operator)
     for name in arguments.moved:
-        check_old_servers(findings, name, before, old_now, confirmed=name in arguments.confirmed)
-    check_others(findings, before, old_now, {before["projects"][name]["id"] for name in arguments.moved}, set(arguments.freed_host))
+        check_old_servers(findings, name, before, old_now, confirmed=name in (*arguments.confirmed, *arguments.emptied))
+    for name in arguments.emptied:
+        project = before["projects"][name]["id"]
+        check_emptied(findings, name, remains(old, project, tenants.get(project)))
+    for name in arguments.undone:
+        was, there = before["projects"][name], all_of(new, project_id(new, name), tenants)
+        tenant = tenants.get(was["id"]) if was["stacks_seen"] else None
+        check_undone(findings, name, was, portrait(old, was["id"], hashes=False, tenant=tenant), was["in_new"], there)
+    gone = {before["projects"][name]["id"] for name in (*arguments.moved, *arguments.emptied)}
+    check_others(findings, before, old_now, gone, set(arguments.freed_host))
     check_leftovers(findings, "old", before["old"], old_now, set())
     check_leftovers(findings, "new", before["new"], new_now, new_projects)
     check_allocations(findings, "old", old_now)
@@ -258,6 +273,8 @@ def main(argv: list[str] | None = None) -> int:
         help="moved project that an operator made in the new cloud, with its users, roles, quotas, flavors and types: compare these too",
     )
     checking.add_argument("--confirmed", action="append", default=[], metavar="P", help="moved project whose move was confirmed")
+    checking.add_argument("--emptied", action="append", default=[], metavar="P", help="project of which nothing is left in the old cloud")
+    checking.add_argument("--undone", action="append", default=[], metavar="P", help="project whose move was undone: all is as before")
     checking.add_argument(
         "--with-disk", action="append", default=[], metavar="SERVER", help="server whose root disk was to be carried over"
     )

@@ -17,6 +17,7 @@ sys.path.insert(0, str(TOOLS))
 
 import moved  # noqa: E402 they are scripts, not a part of the package
 import portraits  # noqa: E402
+import remains  # noqa: E402
 import verify  # noqa: E402
 
 Facts = dict[str, Any]
@@ -198,6 +199,35 @@ def test_what_the_plan_said_it_leaves_behind_is_not_compared() -> None:
     now = copy_of(project())
     now["server"][0]["user_data_sha256"] = None
     assert wrong_with(now, not_carried=frozenset({"user_data_sha256"})) == []
+
+
+@pytest.mark.parametrize(
+    ("tamper", "there", "said"),
+    [
+        (lambda now: None, ["keypair mine"], ""),
+        (lambda now: now["server"][0].update(status="SHUTOFF"), [], 'status: "ACTIVE" became "SHUTOFF"'),
+        (lambda now: now["server"][0].update(locked=True), [], "locked"),
+        (lambda now: now["floating_ip"].clear(), [], "floating_ip: missing"),
+        (lambda now: now["volume"][0].update(sha256=None), [], ""),
+        (lambda now: now["stack"].clear(), [], ""),
+        (lambda now: None, ["network front (n1)"], "network front (n1): left over in the new cloud"),
+    ],
+)
+def test_after_an_undo_all_is_as_before_in_both_clouds(tamper: Tamper, there: list[str], said: str) -> None:
+    now = project()
+    tamper(now)
+    findings = verify.Findings()
+    remains.check_undone(findings, "acme", project(), now, ["keypair mine"], there)
+    assert bool(findings.wrong) == bool(said)
+    assert said in str(findings.rows)
+
+
+def test_what_a_project_has_left_in_the_old_cloud_is_told() -> None:
+    findings = verify.Findings()
+    remains.check_emptied(findings, "acme", [])
+    assert findings.wrong == 0
+    remains.check_emptied(findings, "acme", ["image golden (i1)"])
+    assert findings.rows[-1][2] == ["image golden (i1): still in the old cloud"]
 
 
 def hosts(*names: str, consumers: dict[str, list[str]] | None = None) -> Facts:
