@@ -10,6 +10,7 @@ import yaml
 from decamp import app, files
 from decamp.cli.base import read_survey, survey_option
 from decamp.cli.planning import PlanLister
+from decamp.model.errors import BadInput
 from decamp.model.plan import MANNERS, MoveGoal, Plan
 from decamp.planning.as_stack import Template
 
@@ -35,6 +36,12 @@ class PlanMove(PlanLister):
             choices=MANNERS,
             default="recreate",
             help="recreate: from the same base image, root disks start fresh; snapshot: with the root disks' contents (default: recreate)",
+        )
+        parser.add_argument(
+            "--prepare",
+            action="store_true",
+            help="for operators: only the project, its users, roles and quotas, and the flavors, volume types and public images it uses; "
+            "its members then move the rest by themselves",
         )
         parser.add_argument("--with-snapshots", action="store_true", help="volumes' snapshots too, each with a volume of its own")
         parser.add_argument(
@@ -65,7 +72,10 @@ class PlanMove(PlanLister):
 
 
 def goal_of(parsed_args: argparse.Namespace) -> MoveGoal:
-    """Of a project that may still be the one of the credentials: then it has no name yet."""
+    """Of a project that may still be the one of the credentials: then it has no name yet. Raises BadInput."""
+    chosen = [option for option, _, _ in APPLICATIONS if getattr(parsed_args, option.removeprefix("--"))]
+    if parsed_args.prepare and chosen:
+        raise BadInput(f"--prepare is for a whole project: leave {' and '.join(chosen)} out.")
     return MoveGoal(
         project=parsed_args.project or "",
         servers=tuple(parsed_args.server),
@@ -74,4 +84,5 @@ def goal_of(parsed_args: argparse.Namespace) -> MoveGoal:
         groups=tuple(parsed_args.group),
         manner=parsed_args.manner,
         with_snapshots=parsed_args.with_snapshots,
+        prepare=parsed_args.prepare,
     )

@@ -183,10 +183,12 @@ class MoveGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="verb", tag=
     manner: str = "recreate"
     with_snapshots: bool = False
     """Volumes' snapshots too, each with a volume of its own."""
+    prepare: bool = False
+    """In place of all that: only what takes an operator, so that the project's members can move the rest by themselves."""
 
     @property
     def is_whole_project(self) -> bool:
-        return not (self.servers or self.stacks or self.tags or self.groups)
+        return not (self.servers or self.stacks or self.tags or self.groups or self.prepare)
 
 
 MANNERS = ("recreate", "snapshot")

@@ -27,7 +27,7 @@ from decamp.planning.manners import COPY, Asked, ask, carried_bytes
 from decamp.planning.matching import Match, as_seen, is_foreign, mapped, match_of, moved_earlier, unproved_copy
 from decamp.planning.ordering import reduced, topological
 from decamp.planning.quotas import exceeded
-from decamp.planning.selection import Closure, closure, find_project, find_servers
+from decamp.planning.selection import Closure, closure, find_project, find_servers, operators_part
 from decamp.planning.stacking import STACK, Stacking, moving_stacks, stacked
 
 Key = tuple[Verb, Ref]
@@ -58,7 +58,7 @@ def plan_move(
     stacks = [stack for stack in moving_stacks(seen, project, goal) if not moved_earlier(match, stack)]
     stacking = stacked(asked, stacks, mapping)
     chosen = [*(server.ref for server in servers), *(stack.ref for stack in stacks), *stacking.members]
-    roots = _all_of(project, asked) if goal.is_whole_project else chosen
+    roots = _all_of(project, asked) if goal.is_whole_project else _of_operators(match, asked) if goal.prepare else chosen
     reach = closure(asked.resources, roots, lambda resource: _is_carried(match, resource))
     decided = _decide_all(match, asked, stacking, reach)
     kept = _still_wanted(match, asked, reach, decided, roots)
@@ -87,6 +87,16 @@ def _leave_snapshots(asked: Asked) -> None:
 
 def _all_of(project: Resource, asked: Asked) -> list[Ref]:
     return sorted(ref for ref, resource in asked.resources.items() if resource.project == project.id)
+
+
+def _of_operators(match: Match, asked: Asked) -> list[Ref]:
+    """What of all that the project needs takes an operator. Raises BadInput for a tenant's credentials."""
+    if not match.as_operator:
+        raise BadInput(
+            f"Cloud {match.new.cloud}'s credentials are no administrator's, and only an administrator can prepare a project's move."
+        )
+    whole = closure(asked.resources, _all_of(match.project, asked), lambda resource: _is_carried(match, resource))
+    return operators_part(whole, match.project)
 
 
 def _is_carried(match: Match, resource: Resource) -> bool:

@@ -123,6 +123,19 @@ def closure(resources: Mapping[Ref, Resource], roots: Iterable[Ref], carried: Ca
     )
 
 
+OPERATORS_OWN = ("project", "quota", "user", "group", "role_assignment", "flavor", "volume_type")
+"""Kinds that only operators can make."""
+
+
+def operators_part(reach: Closure, project: Resource) -> list[Ref]:
+    """Also the images that are not the project's own: its members could only make private ones of them."""
+    return [
+        ref
+        for ref, resource in reach.resources.items()
+        if ref.kind in OPERATORS_OWN or (ref.kind == "image" and resource.project != project.id)
+    ]
+
+
 _OF = {"router": "subnet", "port_forwarding": "port", "volume_snapshot": "volume"}
 """Kind -> of which of its needs it is a member."""
 

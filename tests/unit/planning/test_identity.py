@@ -4,10 +4,29 @@ from __future__ import annotations
 
 import pytest
 
+from decamp.model.errors import BadInput, Refused
 from decamp.model.mapping import Mapping
 from decamp.model.survey import Resource
+from decamp.planning.confirm import plan_confirm
 from decamp.planning.replay import replay
-from small_projects import MAPPED, P, action, comes_after, ids, image, move, new, old, port, project, refusals, resource, server, volume
+from small_projects import (
+    MAPPED,
+    P,
+    action,
+    comes_after,
+    did,
+    ids,
+    image,
+    move,
+    new,
+    old,
+    port,
+    project,
+    refusals,
+    resource,
+    server,
+    volume,
+)
 
 
 def user(id: str = "ann", name: str = "ann", **spec: object) -> Resource:
@@ -98,3 +117,29 @@ def test_an_rbac_policy_for_a_project_that_nothing_stands_for_is_refused():
     policy = resource("rbac_policy", "rbac", [("network", "net"), ("project", "partner")], **spec)
     refused = refusals(move(old(policy, other, admin=True), new(admin=True)))
     assert {("project", "partner", "unmapped"), ("rbac_policy", "rbac", "needs_refused")} <= refused
+
+
+def test_preparing_brings_what_takes_an_operator_and_nothing_that_the_projects_members_can_move():
+    own = image("golden", digest="g1", project=P, visibility="private")
+    people = (user(), assigned(("user", "ann")), quota(P))
+    before = old(project(), *people, own, volume("data"), port("nic"), server("web", ["nic"], ["data"], image="golden"), admin=True)
+    plan = move(before, new(admin=True), prepare=True)
+    assert set(ids(plan)) == {
+        *(f"create/project/{P}", f"create/quota/{P}", "create/user/ann", f"create/role_assignment/{P}/user/ann/r1"),
+        "adopt/flavor/small",
+    }
+    assert not plan.refusals
+    assert replay(plan, {"old": before}) == ()
+    with_base = move(old(project(), port("nic"), server("web", ["nic"]), admin=True), new(admin=True), prepare=True)
+    assert "create/image/debian" in ids(with_base)
+
+
+def test_only_an_administrator_prepares():
+    with pytest.raises(BadInput, match="only an administrator can prepare"):
+        move(old(port("nic"), server("web", ["nic"])), prepare=True)
+
+
+def test_a_prepared_project_has_nothing_to_confirm():
+    plan = move(old(project(), user(), assigned(("user", "ann")), admin=True), new(admin=True), prepare=True)
+    with pytest.raises(Refused, match="nothing to confirm"):
+        plan_confirm(plan, did(plan), "run-1")
