@@ -61,6 +61,9 @@ class RunTable(Lister):
             self.out.print(f"It waits until {last.waits_until}.", markup=False)
         if chain.state in NEXT:
             self.out.print(NEXT[chain.state].format(run=chain.id), markup=False)
+        elif last.goal["verb"] == "move" and last.goal.get("prepare"):
+            said = "Its users have no passwords yet. When they can log in, they move the project themselves: decamp plan move"
+            self.out.print(f"{said}   Else: decamp undo {chain.id}", markup=False)
         elif last.goal["verb"] == "move":
             self.out.print(
                 "The old servers are stopped and locked. "

@@ -188,3 +188,8 @@ def test_a_person_is_told_when_it_begins_before_being_asked(folder: Folder, plan
     told = folder.run("apply", plan.name, "--at", "2099-01-01T00:00Z", "--between", "22:00-05:00", status=2, TZ="Europe/Berlin")
     assert "It waits until 2099-01-01 01:00 Europe/Berlin" in told
     assert "only between 22:00 and 05:00 Europe/Berlin" in told
+
+
+def test_a_move_is_prepared_for_a_whole_project(folder: Folder) -> None:
+    told = folder.run("plan", "move", "--prepare", "--server", "web", "--tag", "shop", status=2)
+    assert "--prepare is for a whole project: leave --server and --tag out" in told
