@@ -24,7 +24,8 @@ class Cloud:
         self.connection = Connection(config=config.get_one(cloud=name))
         self.compute: Any = self.connection.compute
         self.compute.default_microversion = utils.maximum_supported_microversion(self.compute, NEWEST)
-        self.image_digests: dict[str, str | None] = {}
+        self.image_digests: dict[tuple[str, int], str | None] = {}
+        """(image, GiB that its bytes are filled up to with zeros) -> SHA-256"""
 
     def get(self, service: str, path: str, **headers: str) -> Any:
         response = getattr(self.connection, service).get(path, headers=headers or None)

@@ -20,20 +20,23 @@ STEADY_VOLUME = frozenset({"available", "in-use"})
 NOT_FOUND = 404
 
 
-def sha256_of_image(cloud: Cloud, id: str) -> str | None:
-    """Of what Glance hands out; None where the image is gone."""
-    known = cloud.image_digests
-    if id not in known:
+def sha256_of_image(cloud: Cloud, id: str, gibibytes: int = 0) -> str | None:
+    """Of what Glance hands out, followed by zeros up to that size; None where the image is gone."""
+    known, key = cloud.image_digests, (id, gibibytes)
+    if key not in known:
         response = cloud.connection.image.get(f"/images/{id}/file", stream=True)
         if response.status_code == NOT_FOUND:
-            known[id] = None
+            known[key] = None
         else:
             raise_from_response(response)
-            digest = hashlib.sha256()
+            digest, missing = hashlib.sha256(), gibibytes * 2**30
             for chunk in response.iter_content(CHUNK_BYTES):
                 digest.update(chunk)
-            known[id] = digest.hexdigest()
-    return known[id]
+                missing -= len(chunk)
+            for begin in range(0, missing, CHUNK_BYTES):
+                digest.update(bytes(min(CHUNK_BYTES, missing - begin)))
+            known[key] = digest.hexdigest()
+    return known[key]
 
 
 @contextmanager

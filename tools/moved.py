@@ -30,7 +30,7 @@ BY_OPERATORS = {
 }
 KNOWN_TO_BOTH = frozenset({"quota", "flavor", "volume_type"})
 """Kinds of which the rest of a cloud is its own affair."""
-BESIDE = frozenset({OF_STACK, "id", "macs", "made", "holds", "copied", "image_id", "image_sha256", "root_sha256"})
+BESIDE = frozenset({OF_STACK, "id", "macs", "made", "holds", "copied", "image_id", "image_sha256", "root_sha256", "fresh_sha256"})
 """What is no attribute, or is checked by itself."""
 
 
@@ -51,6 +51,7 @@ def check_moved(
         set() if "stack" in not_carried else {one["stack_name"] for one in before["stack"]} & {one["stack_name"] for one in now["stack"]}
     )
     before, now = ({kind: outside(portrait[kind], stacks) for kind in KINDS} for portrait in (before, now))
+    now |= {"volume": root_volumes_may_be_fresh(before, now["volume"], with_disk)}
     for what, kinds in (PARTS | BY_OPERATORS if by_operator else PARTS).items():
         wrong: list[str] = []
         hidden: set[str] = set()
@@ -126,6 +127,14 @@ def check_disks(findings: Findings, name: str, pairs: list[tuple[Facts, Facts]],
         else:
             wrong.append(f"{server['name']}: its root disk is neither the old one nor the base image")
     findings.add(f"{name}: root disks", wrong, f"{carried} carried over byte for byte, {fresh} fresh from the same base image")
+
+
+def root_volumes_may_be_fresh(before: Portrait, copies: list[Facts], with_disk: set[str]) -> list[Facts]:
+    """The copies, with the old bytes' digest where one boots a server that may start afresh, and holds what the old one was made of."""
+    afresh = [server for server in before["server"] if with_disk.isdisjoint((server["name"], server["id"]))]
+    roots = {disk["name"] for server in afresh for disk in server["os-extended-volumes:volumes_attached"] if disk["boots"]}
+    old = {(one["name"], one.get("fresh_sha256")): one["sha256"] for one in before["volume"] if one["name"] in roots}
+    return [one | {"sha256": old.get((one["name"], one["sha256"]), one["sha256"])} for one in copies]
 
 
 def check_images(findings: Findings, name: str, before: Portrait, now: Portrait, beside: Set[str], hashes: Set[str]) -> None:

@@ -14,7 +14,7 @@ from portraits import KINDS, OF_STACK, Portrait
 
 OTHERS = frozenset({"project", "user", "group", "role_assignment", "quota", "keypair", "flavor", "volume_type"})
 """Kinds that outlive what a project has: its operator's, its users', the cloud's."""
-NOT_READ = frozenset({"sha256", "root_sha256", "image_sha256", OF_STACK})
+NOT_READ = frozenset({"sha256", "root_sha256", "image_sha256", "fresh_sha256", OF_STACK})
 """Bytes, and what only the tenant's own credentials tell."""
 DEFAULT = "default"
 """The security group that a project cannot be without."""

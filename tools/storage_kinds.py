@@ -57,7 +57,8 @@ def whole(ground: Ground, image: Facts) -> Facts:
 
 
 def volumes(ground: Ground) -> Iterator[Facts]:
-    """A volume tells the name of its type as `volume_type`; its content as `sha256`; whether it is there for a snapshot as `holds`."""
+    """A volume tells the name of its type as `volume_type`; its content as `sha256`, and as `fresh_sha256` what a raw image began it with;
+    whether it is there for a snapshot as `holds`."""
     cloud = ground.cloud
     held = {snapshot["volume_id"] for snapshot in cinders(ground, "snapshots") if any(map(MARK.match, snapshot["metadata"]))}
     told = [
@@ -73,7 +74,14 @@ def volumes(ground: Ground) -> Iterator[Facts]:
         }
         for volume in cinders(ground, "volumes")
     ]
-    yield from with_digests(told, lambda volume: sha256_of_volume(cloud, volume["id"]) if ground.hashes else None)
+
+    def fresh(volume: Facts) -> str | None:
+        image = volume["volume_image_metadata"]
+        is_raw = ground.hashes and image.get("disk_format") == "raw"
+        return sha256_of_image(cloud, image["image_id"], volume["size"]) if is_raw else None
+
+    for volume in with_digests(told, lambda volume: sha256_of_volume(cloud, volume["id"]) if ground.hashes else None):
+        yield volume | {"fresh_sha256": fresh(volume)}
 
 
 def snapshots(ground: Ground) -> Iterator[Facts]:
@@ -111,7 +119,7 @@ KINDS = {
             **each(flag, "bootable", "metadata.readonly"),
             "volume_image_metadata": image_metadata,
             **each(named, "os-vol-tenant-attr:tenant_id", "volume_type_id"),
-            **each(same, "sha256", "steady", "attached", "holds"),
+            **each(same, "sha256", "fresh_sha256", "steady", "attached", "holds"),
         },
     ),
     "volume_snapshot": Kind(

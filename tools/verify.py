@@ -113,6 +113,7 @@ def check(arguments: argparse.Namespace) -> int:
     for name in arguments.emptied:
         project = before["projects"][name]["id"]
         check_emptied(findings, name, remains(old, project, tenants.get(project)))
+        new_projects |= {found for found in [project_id(new, name)] if found}
     for name in arguments.undone:
         was, there = before["projects"][name], all_of(new, project_id(new, name), tenants)
         tenant = tenants.get(was["id"]) if was["stacks_seen"] else None

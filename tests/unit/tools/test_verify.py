@@ -195,6 +195,18 @@ def test_a_disk_that_was_to_be_carried_over_may_not_be_fresh() -> None:
     assert any("to be carried over" in line for line in wrong_with(copy_of(project()), with_disk=frozenset({"web"})))
 
 
+def test_a_root_volume_may_be_fresh_where_its_server_started_afresh_and_a_data_volume_may_not() -> None:
+    attached = [{"name": "root", "boots": True}, {"name": "data", "boots": False}]
+    before: Facts = {
+        "server": [server("db", 1, **{"os-extended-volumes:volumes_attached": attached})],
+        "volume": [{"name": name, "sha256": f"{name}-used", "fresh_sha256": "base"} for name in ("root", "data")],
+    }
+    copies = [{"name": name, "sha256": "base"} for name in ("root", "data")]
+    told = moved.root_volumes_may_be_fresh(before, copies, set())
+    assert [one["sha256"] for one in told] == ["root-used", "base"]
+    assert moved.root_volumes_may_be_fresh(before, copies, {"db"}) == copies
+
+
 def test_what_the_plan_said_it_leaves_behind_is_not_compared() -> None:
     now = copy_of(project())
     now["server"][0]["user_data_sha256"] = None
