@@ -19,7 +19,21 @@ PROJECT, OTHER = "0" * 32, "1" * 32
 CONTAINERS = [
     {"name": "backups", "count": 3, "bytes": 4096, "last_modified": "2026-11-20T08:00:00.000000"},
     {"name": "photos", "count": 0, "bytes": 0, "last_modified": "2026-11-21T08:00:00.000000"},
+    {"name": "v", "count": 0, "bytes": 0, "last_modified": "2026-11-21T08:00:00.000000"},
 ]
+OBJECTS = [
+    {"name": name, "bytes": size, "hash": "d" * 32, "content_type": "text/plain", "last_modified": "2026-11-20T08:00:00.000000"}
+    for name, size in (("a", 96), ("b", 4000), ("c", 0))
+]
+CONTAINER_HEADERS = {
+    "X-Container-Object-Count": "3",
+    "X-Container-Bytes-Used": "4096",
+    "X-Container-Read": f".r:*,{PROJECT}:*,{OTHER}:*,*:{'9' * 32}",
+    "X-Container-Meta-Colour": "blue",
+    "X-Container-Meta-Temp-URL-Key": "hush",
+    "X-Storage-Policy": "gold",
+}
+POLICIES = {"swift": {"policies": [{"name": "silver", "default": True}, {"name": "gold"}]}}
 BALANCERS = [
     {
         "id": f"b000000{number}-0000-4000-8000-000000000000",
@@ -62,6 +76,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["Content-Length"]))
         self._answer(201, self.server.token(), {"X-Subject-Token": "token"})
 
+    def do_HEAD(self) -> None:
+        there = urlsplit(self.path).path.removeprefix(f"/swift/v1/AUTH_{PROJECT}/") in {one["name"] for one in CONTAINERS}
+        self._answer(204 if there else 404, None, CONTAINER_HEADERS)
+
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
@@ -72,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self._answer(404, {"error": parts.path})
 
     def _answer(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
-        data = json.dumps(body).encode()
+        data = b"" if self.command == "HEAD" else json.dumps(body).encode()
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", "Content-Length": str(len(data)), **(headers or {})}.items():
             self.send_header(name, value)
@@ -151,7 +169,11 @@ class _Server(ThreadingHTTPServer):
             return {"secrets": shown, "total": len(SECRETS)}
 
         return {
+            "/swift/info": lambda *_: POLICIES,
             f"/swift/v1/AUTH_{PROJECT}": lambda query, _: _page(CONTAINERS, query, "name"),
+            f"/swift/v1/AUTH_{PROJECT}/backups": lambda query, _: _page(OBJECTS, query, "name"),
+            f"/swift/v1/AUTH_{PROJECT}/photos": lambda *_: [],
+            f"/swift/v1/AUTH_{PROJECT}/v": lambda *_: [],
             "/lb": lambda *_: {"versions": [version("/lb/v2.0", "v2.0")]},
             "/lb/v2.0": lambda *_: {"versions": [version("/lb/v2.0", "v2.0")]},
             "/lb/v2.0/lbaas/loadbalancers": balancers,

@@ -21,6 +21,7 @@ PARTS = {
     "server groups and keys": ("server_group", "keypair"),
     "volumes and snapshots": ("volume", "volume_snapshot"),
     "stacks": ("stack",),
+    "containers and objects": ("container",),
 }
 """What is checked together, of a project's kinds; servers and images are checked by themselves."""
 BY_OPERATORS = {

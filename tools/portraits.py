@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import compute_kinds
 import network_kinds
+import object_kinds
 import operator_kinds
 import stack_kinds
 import storage_kinds
@@ -20,6 +21,7 @@ KINDS: dict[str, Kind] = {
     **network_kinds.KINDS,
     **storage_kinds.KINDS,
     **compute_kinds.KINDS,
+    **object_kinds.KINDS,
     **stack_kinds.KINDS,
     **operator_kinds.KINDS,
 }

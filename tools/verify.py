@@ -106,7 +106,7 @@ def check(arguments: argparse.Namespace) -> int:
         copy = portrait(new, project, tenant=tenants.get(project))
         by_operator = name in arguments.by_operator
         was, disks, left = before["projects"][name], set(arguments.with_disk), set(arguments.not_carried)
-        left |= set() if was["stacks_seen"] and project in tenants else {"stack"}
+        left |= set() if was["stacks_seen"] and project in tenants else {"stack", "container"}
         check_moved(findings, name, was, copy, disks, left, set(new_now["image_hashes"]), by_operator=by_operator)
     for name in arguments.moved:
         check_old_servers(findings, name, before, old_now, confirmed=name in (*arguments.confirmed, *arguments.emptied))

@@ -10,10 +10,13 @@ from decamp.clouds import Cloud
 from decamp.hosts import baremetal, heat_role, reading
 from decamp.model.errors import BadInput, Refused
 from decamp.model.survey import Resource, Survey
-from decamp.resources import KINDS
+from decamp.resources import KINDS, container, object_store
 
 Report = Callable[[int, int, str], None]
 """Called with (parts done, parts in all, the part that was just done)."""
+
+SOMEWHERE = (object_store.SERVICE_TYPE,)
+"""Types of services that a cloud may lack, so that what is theirs cannot go there."""
 
 READERS = 6
 """Kinds that are read at a time: each is one client of one API, and a cloud has about that many API services."""
@@ -43,7 +46,8 @@ def survey_cloud(cloud: Cloud, *, project: str | None, report: Report) -> Survey
         taken_at=_now(),
         project=limited,
         admin=cloud.admin,
-        incomplete=(*hosts.incomplete, *sorted(incomplete), *_untold(resources.values())),
+        incomplete=(*hosts.incomplete, *sorted(incomplete), *container.unseen(cloud, limited), *_untold(resources.values())),
+        lacks=tuple(service for service in SOMEWHERE if not cloud.has(service)),
         hosts=hosts.hosts,
         servers=hosts.servers,
         groups=hosts.groups,

@@ -6,7 +6,7 @@ from typing import Any
 
 from decamp.clouds import Cloud
 from decamp.model.refs import Ref
-from decamp.resources import calls, neutron
+from decamp.resources import calls, neutron, object_store
 
 WHERE = {
     "project": ("identity", "/projects/{}", "project"),
@@ -33,11 +33,23 @@ def shown(cloud: Cloud, kind: str, id: str) -> dict[str, Any]:
         project, who, whose, role = id.split("/")
         query = {"scope.project.id": project, f"{who}.id": whose, "role.id": role}
         return next(calls.listed(cloud, "identity", "/role_assignments", "role_assignments", query))
+    if kind == "container":
+        return _told_by_headers(cloud, id)
     service, path, key = WHERE.get(kind, ("network", f"{neutron.path(kind)}/{{}}", neutron.key(kind)))
     outer, slash, inner = id.partition("/")
     if kind == "keypair" and slash:
         return calls.got(cloud, service, path.format(inner), key, {"user_id": outer})
     return calls.got(cloud, service, path.format(outer, inner), key)
+
+
+def _told_by_headers(cloud: Cloud, container: str) -> dict[str, Any]:
+    """Those of Swift's own, and of the container alone; metadata have the names that their owner gave them."""
+    told = object_store.head(cloud, container) or {}
+    own = {name: value for name, value in told.items() if name.startswith("X-") and name not in OF_THE_ANSWER}
+    return {"X-Container-Meta-*" if name.startswith("X-Container-Meta-") else name: value for name, value in own.items()}
+
+
+OF_THE_ANSWER = frozenset({"X-Trans-Id", "X-Openstack-Request-Id"})
 
 
 def altered(value: Any) -> Any:

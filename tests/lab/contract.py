@@ -17,6 +17,7 @@ from decamp.lab.content import VOLUME_TYPE
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.resources import KINDS, Passage
+from decamp.resources.object_store import path_of
 from decamp.resources.performing import OUTSIDE_PROJECTS
 
 EXTERNAL = "public"
@@ -187,6 +188,10 @@ def clear_project(admin: Cloud, inside: Cloud) -> None:
         all_of.image.delete_image(image)
     for server_group in list(own.compute.server_groups()):
         own.compute.delete_server_group(server_group)
+    for container in list(own.object_store.containers()):
+        for one in list(own.object_store.objects(container)):
+            own.object_store.delete(path_of(container.name, one.name))
+        own.object_store.delete(path_of(container.name))
     _clear_networks(all_of, mine)
 
 

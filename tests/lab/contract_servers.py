@@ -10,6 +10,7 @@ from typing import IO, Any
 
 from contract import PUBLIC_KEY, Case, Ground, fresh_name, moved_group, moved_network
 from contract_networks import CASES as SMALL_CASES
+from contract_objects import CASES as OBJECT_CASES
 from openstack.connection import Connection
 
 from decamp.model.refs import Ref
@@ -235,7 +236,7 @@ def _spoil_stack(here: Ground, copy: str) -> str:
     return copy
 
 
-CASES: Mapping[str, Case] = {**SMALL_CASES} | {
+CASES: Mapping[str, Case] = {**SMALL_CASES, **OBJECT_CASES} | {
     case.kind: case
     for case in (
         Case(kind="image", make=_make_image, spoil=_spoil_image, told="hw_firmware_type"),

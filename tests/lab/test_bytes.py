@@ -210,10 +210,12 @@ def test_an_image_is_copied_no_further_once_the_run_is_cancelled(here: Ground) -
     assert list(image_data.with_tag(here.new, passage.mark)) == []
 
 
-def through(passage: Passage, folder: Path, url: str, progress: Callable[[int, int], None] = lambda done, total: None) -> Passage:
-    """The passage, with the old Glance at another address."""
+def through(
+    passage: Passage, folder: Path, url: str, progress: Callable[[int, int], None] = lambda done, total: None, service: str = "image"
+) -> Passage:
+    """The passage, with the old cloud's service at another address."""
     configured(folder)
-    write_clouds(folder / "clouds.yaml", folder / "elsewhere.yaml", "old", {"image": url})
+    write_clouds(folder / "clouds.yaml", folder / "elsewhere.yaml", "old", {service: url})
     return msgspec.structs.replace(passage, old=connect("old", folder / "elsewhere.yaml"), progress=progress)
 
 

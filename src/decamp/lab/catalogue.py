@@ -16,6 +16,7 @@ ENDPOINTS: dict[str, tuple[tuple[str, str], ...]] = {
     # volumev3 is what 2023.1's own services look for
     "cinder": (("block-storage", "/v3"), ("volumev3", "/v3/%(project_id)s")),
     "heat": (("orchestration", "/v1/%(tenant_id)s"),),
+    "swift": (("object-store", "/v1/AUTH_%(project_id)s"),),
     "ironic": (("baremetal", ""),),
 }
 """Service -> its types in the catalogue, with what follows host and port in their URLs."""

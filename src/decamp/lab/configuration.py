@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from decamp.lab.layout import CLOUDS, LOOPBACK, CloudName, Lab, Release
+from decamp.lab.layout import CLOUDS, LOOPBACK, SWIFT_STORAGE, CloudName, Lab, Release
 
 Section = dict[str, str | int | bool | Path]
 Ini = dict[str, Section]
@@ -24,7 +24,17 @@ DATABASES = {
     "cinder": ("cinder",),
     "heat": ("heat",),
     "ironic": ("ironic",),
+    "swift": (),
 }
+
+SWIFT_PIPELINE = (
+    "catch_errors", "gatekeeper", "healthcheck", "cache", "listing_formats", "bulk", "tempurl", "authtoken", "keystoneauth", "staticweb",
+    "copy", "container-quotas", "account-quotas", "slo", "dlo", "versioned_writes", "symlink",
+)  # fmt: skip
+"""Before Swift's proxy: those of its sample configuration, in its order, but for limits of requests and their log."""
+SWIFT_FILTERS = {"cache": "memcache", "container-quotas": "container_quotas", "account-quotas": "account_quotas"}
+"""Name in the pipeline -> name of the program, where they differ."""
+SWIFT_DEVICE = "disk"
 
 FAKE_HARDWARE_INTERFACES = (
     "bios", "boot", "console", "deploy", "firmware", "inspect", "management", "power", "raid", "rescue", "vendor",
@@ -67,6 +77,7 @@ def write_all(lab: Lab, cloud: CloudName, venv: Path) -> None:
         "cinder": _cinder,
         "heat": _heat,
         "ironic": _ironic,
+        "swift": _swift,
     }
     for service in CLOUDS[cloud].services:
         (etc / service).mkdir(exist_ok=True)
@@ -90,6 +101,7 @@ def write_all(lab: Lab, cloud: CloudName, venv: Path) -> None:
         "cinder/share",
         "cinder/conversion",
         "ironic/tmp",
+        f"swift/devices/{SWIFT_DEVICE}",
     ):
         if folder.split("/")[0] in {*CLOUDS[cloud].services, "lock"}:
             (lab.cloud_folder(cloud) / folder).mkdir(parents=True, exist_ok=True)
@@ -413,3 +425,46 @@ def _ironic(lab: Lab, cloud: CloudName, venv: Path) -> dict[str, Ini]:
             **_common(lab, cloud, venv, "ironic"),
         }
     }
+
+
+def _swift(lab: Lab, cloud: CloudName, _venv: Path) -> dict[str, Ini]:
+    """One replica of everything on one device, which is a folder: its file system has to keep extended attributes."""
+    etc = lab.etc(cloud) / "swift"
+    keystone: Section = {
+        **_token_check(lab, cloud, "swift"),
+        "paste.filter_factory": "keystonemiddleware.auth_token:filter_factory",
+        # others than members are let in by what a container says of them
+        "delay_auth_decision": True,
+        "include_service_catalog": False,
+    }
+    filters: Ini = {f"filter:{name}": {"use": f"egg:swift#{SWIFT_FILTERS.get(name, name)}"} for name in SWIFT_PIPELINE}
+    filters["filter:authtoken"] = keystone
+    filters["filter:keystoneauth"] |= {"operator_roles": "admin, member", "project_reader_roles": "reader"}
+    filters["filter:versioned_writes"] |= {"allow_versioned_writes": True, "allow_object_versioning": True}
+    files: dict[str, Ini] = {
+        "swift.conf": {
+            "swift-hash": {"swift_hash_path_suffix": lab.passwords.encryption},
+            "storage-policy:0": {"name": "Policy-0", "default": True},
+        },
+        "proxy-server.conf": {
+            "DEFAULT": {"bind_ip": LOOPBACK, "bind_port": lab.port(cloud, "swift"), "swift_dir": etc},
+            "pipeline:main": {"pipeline": " ".join([*SWIFT_PIPELINE, "proxy-server"])},
+            "app:proxy-server": {"use": "egg:swift#proxy", "account_autocreate": True},
+            **filters,
+        },
+    }
+    for server in SWIFT_STORAGE:
+        files[f"{server}-server.conf"] = {
+            "DEFAULT": {
+                "bind_ip": LOOPBACK,
+                "bind_port": lab.storage_port(cloud, server),
+                "swift_dir": etc,
+                "devices": lab.cloud_folder(cloud) / "swift" / "devices",
+                "mount_check": False,
+                "fallocate_reserve": 0,
+                "disable_fallocate": True,
+            },
+            "pipeline:main": {"pipeline": f"{server}-server"},
+            f"app:{server}-server": {"use": f"egg:swift#{server}"},
+        }
+    return files

@@ -41,7 +41,9 @@ class CloudLayout(msgspec.Struct, frozen=True, kw_only=True):
     """Of the external network `public`, for clouds that have tenants."""
 
 
-TENANT_CLOUD = ("keystone", "glance", "placement", "nova", "neutron", "cinder", "heat")
+TENANT_CLOUD = ("keystone", "glance", "placement", "nova", "neutron", "cinder", "heat", "swift")
+SWIFT_STORAGE = ("account", "container", "object")
+"""Swift's servers behind its proxy, on the ports after the proxy's."""
 CLOUDS = {
     CloudName.OLD: CloudLayout(
         name=CloudName.OLD,
@@ -110,6 +112,10 @@ class Lab(msgspec.Struct, frozen=True, kw_only=True):
 
     def url(self, cloud: CloudName, service: str) -> str:
         return f"http://{LOOPBACK}:{self.port(cloud, service)}"
+
+    def storage_port(self, cloud: CloudName, server: str) -> int:
+        """Of one of Swift's servers."""
+        return self.port(cloud, "swift") + 1 + SWIFT_STORAGE.index(server)
 
     @property
     def database_port(self) -> int:

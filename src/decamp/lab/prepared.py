@@ -16,7 +16,7 @@ from decamp.lab.venvs import lock_text
 from decamp.model.errors import BadInput, Failed
 
 PRISTINE = "pristine"
-STATEFUL = ("fernet", "credential-keys", "glance", "nova/disks", "cinder/share")
+STATEFUL = ("fernet", "credential-keys", "glance", "nova/disks", "cinder/share", "swift/devices")
 CLIENT_FILES = ("clouds.yaml", "decamp.yaml", "decamp.sqlite", "decamp.sqlite-wal", "decamp.sqlite-shm")
 """What users of the lab keep in its folder; it speaks of things in the clouds, so it goes with them."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from decamp.lab.configuration import SWIFT_DEVICE
 from decamp.lab.layout import CLOUDS, CloudName, Lab, Release
 from decamp.lab.supervise import Supervisor
 
@@ -50,7 +51,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
 def processes(lab: Lab, cloud: CloudName, venv: Path) -> list[Process]:
     """In the order of their start. Keystone is the first."""
     apis = _apis_of_antelope if CLOUDS[cloud].release is Release.ANTELOPE else _apis_of_current
-    return [*apis(lab, cloud, venv), _nova(lab, cloud, venv), *_workers(lab, cloud, venv)]
+    return [*apis(lab, cloud, venv), _nova(lab, cloud, venv), *_swift(lab, cloud, venv), *_workers(lab, cloud, venv)]
 
 
 def start(lab: Lab, supervisor: Supervisor, process: Process) -> None:
@@ -214,6 +215,14 @@ def _nova(lab: Lab, cloud: CloudName, venv: Path) -> Process:
         environment={"LAB_CLOUD": cloud, "LAB_PORT": str(lab.port(cloud, "nova"))},
         log=_log(lab, cloud, "nova"),
     )
+
+
+def _swift(lab: Lab, cloud: CloudName, venv: Path) -> list[Process]:
+    """The proxy and the servers that it asks, in one process."""
+    if "swift" not in CLOUDS[cloud].services:
+        return []
+    arguments = (_python(venv), str(SERVICES / "serve_swift.py"), str(lab.etc(cloud) / "swift"), SWIFT_DEVICE)
+    return [Process(cloud=cloud, service="swift", role="api", arguments=arguments)]
 
 
 def _workers(lab: Lab, cloud: CloudName, venv: Path) -> list[Process]:

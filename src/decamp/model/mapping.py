@@ -25,3 +25,5 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Old address -> the address that the new cloud is asked for; one that is not here gets a new one."""
     zone: dict[str, str] = {}
     """Availability zones have names only."""
+    storage_policy: dict[str, str] = {}
+    """Of containers: an object store's policies have names only."""

@@ -130,6 +130,8 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it was taken with rights to see every project."""
     incomplete: tuple[str, ...] = ()
     """What could not be read, a sentence each."""
+    lacks: tuple[str, ...] = ()
+    """Types of services that some kinds are of and that its catalogue has not."""
     hosts: tuple[Host, ...] = ()
     servers: tuple[Server, ...] = ()
     groups: tuple[Group, ...] = ()

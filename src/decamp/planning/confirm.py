@@ -23,7 +23,7 @@ WITH_THEIR_SERVER = ("volume", "volume_snapshot", "port", "trunk")
 
 WITH_THE_PROJECT = (
     *("server_group", "port_forwarding", "floating_ip", "trunk", "rbac_policy", "router", "security_group_rule", "security_group"),
-    *("address_group", "subnet", "network", "subnet_pool", "address_scope", "image"),
+    *("address_group", "subnet", "network", "subnet_pool", "address_scope", "image", "container"),
 )
 """Kinds that servers share, and that go when all of the project has moved. Keypairs belong to users, flavors and images that others may use
 to them, and a project to its domain: they stay."""

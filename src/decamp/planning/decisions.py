@@ -317,6 +317,33 @@ def _members_left_out(match: Match, image: Resource) -> dict[str, tuple[Any, Any
     return {"members": (names[0], names[1])} if names[0] != names[1] else {}
 
 
+def _container(match: Match, container: Resource, decided: Mapping[Ref, Decision]) -> Decision:
+    if OBJECT_STORE in match.new.lacks:
+        return refuse(
+            container,
+            Reason.UNSUPPORTED,
+            f"is of an object store, and cloud {match.new.cloud} has none: copy its objects to where they can be.",
+        )
+    project = new_project_id(match, decided)
+    namesake = next((one for one in match.new_by_kind.get("container", ()) if one.id == container.id and one.project == project), None)
+    if namesake:
+        half = fields.field(namesake, "unfinished") is not None
+        what = "a half copy, which a run began: resume that, or delete it" if half else "a container of this name: delete it, or give it up"
+        return refuse(container, Reason.CONFLICT, f"has its place in cloud {match.new.cloud} taken by {what}.")
+    rights = {right: [one for one in fields.acl(container, right) if not fields.names_others(one, match.project.ref)] for right in RIGHTS}
+    changes: dict[str, tuple[Any, Any]] = {
+        right: (list(fields.acl(container, right)), kept) for right, kept in rights.items() if len(kept) < len(fields.acl(container, right))
+    }
+    asked = msgspec.structs.replace(container, spec={**container.spec, **rights})
+    made = _renamed(match, asked, {"storage_policy": match.mapping.storage_policy})
+    return msgspec.structs.replace(made, changes={**made.changes, **changes})
+
+
+OBJECT_STORE = "object-store"
+RIGHTS = ("read", "write")
+"""What a container's ACLs are about."""
+
+
 def _volume(match: Match, volume: Resource, decided: Mapping[Ref, Decision]) -> Decision:
     return _renamed(match, volume, {"availability_zone": match.mapping.zone})
 
@@ -415,6 +442,7 @@ _BY_KIND: dict[str, Callable[[Match, Resource, Mapping[Ref, Decision]], Decision
     **dict.fromkeys(SHARED, _shared),
     "floating_ip": _floating_ip,
     "volume": _volume,
+    "container": _container,
     "stack": _stack,
     "server": _server,
 }

@@ -183,6 +183,22 @@ def is_protected(image: Resource) -> bool:
     return bool(field(image, "protected"))
 
 
+def segments_in(container: Resource) -> tuple[str, ...]:
+    """The other containers that have segments of its large objects."""
+    return tuple(str(name) for name in _items(container.info.get("segments_in")))
+
+
+def acl(container: Resource, right: str) -> tuple[Any, ...]:
+    """`right`: read or write."""
+    return _items(container.spec.get(right))
+
+
+def names_others(entry: Any, project: Ref) -> bool:
+    """Whether an entry of it is about users, or about another project than that, whose ids say nothing in another cloud."""
+    table = _table(entry)
+    return bool(table) and (table.get("user") != "*" or (table.get("project") != "*" and as_ref(table.get("project")) != project))
+
+
 def not_carried(resource: Resource) -> list[str]:
     """What its kind says that the copy will lack, a sentence each."""
     return [str(text) for text in _items(resource.info.get("not_carried"))]

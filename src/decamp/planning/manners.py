@@ -64,6 +64,8 @@ def carried_bytes(resource: Resource, manner: str | None) -> int:
             return int(fields.field(resource, "size") or 0)
         case "volume_snapshot":
             return volume_bytes(resource)
+        case "container":
+            return int(fields.field(resource, "bytes") or 0)
         case "volume" if manner == COPY:
             return volume_bytes(resource)
         case _:

@@ -158,6 +158,13 @@ def stands_for_project(match: Match, ref: Ref) -> str | None:
     return stand_in.id if stand_in else earlier.new_id if earlier else None
 
 
+def _after_its_segments(match: Match, container: Resource) -> Resource:
+    """Large objects come after the containers that have their segments; of two that have each other's, neither waits."""
+    others = {one.id: one for one in match.old_by_kind.get("container", ())}
+    having = {name for name in fields.segments_in(container) if name in others and container.id not in fields.segments_in(others[name])}
+    return msgspec.structs.replace(container, needs=tuple(sorted({*container.needs, *(others[name].ref for name in having)})))
+
+
 def as_seen(match: Match) -> dict[Ref, Resource]:
     """The old cloud's resources, as this project's move sees them."""
     seen = {resource.ref: _seen(match, resource) for resource in match.old.resources}
@@ -181,6 +188,8 @@ def _seen(match: Match, resource: Resource) -> Resource:
         return msgspec.structs.replace(resource, needs=(match.project.ref,))
     if resource.kind == "image":
         resource = _shared_with_known(match, resource)
+    if resource.kind == "container":
+        resource = _after_its_segments(match, resource)
     if resource.kind in _FROM_OTHERS:
         resource = _without_others(match, resource, _FROM_OTHERS[resource.kind])
     if resource.project == match.project.id and resource.kind != "project":

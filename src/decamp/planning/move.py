@@ -264,6 +264,7 @@ KINDS = (
     "server_snapshot",
     "volume",
     "volume_snapshot",
+    "container",
     "stack",
     "server",
     "floating_ip",

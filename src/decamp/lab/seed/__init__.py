@@ -16,7 +16,7 @@ from decamp.lab import machines
 from decamp.lab.connections import connect
 from decamp.lab.layout import CloudName, Lab
 from decamp.lab.progress import Report, silent, step
-from decamp.lab.seed import blueprint, estate, images, landscape, tenancy, workloads
+from decamp.lab.seed import blueprint, containers, estate, images, landscape, tenancy, workloads
 from decamp.lab.seed.blueprint import Blueprint, Tenant
 from decamp.model.errors import BadInput, Failed
 
@@ -133,6 +133,9 @@ def _settle_in(
         own = images.ensure(connection, tenant.image, tenant.image.name, public=False)
         known = {**public, tenant.image.name: own}
         volumes = workloads.ensure_volumes(lab, connection, tenant, known)
+    if tenant.containers:
+        with step(report, f"{tenant.name}: containers of objects"):
+            containers.ensure(connection, tenant)
     parts = workloads.Parts(
         networks=networks, security_groups=security_groups, server_groups=server_groups, images=known, volumes=volumes, key=key
     )

@@ -67,6 +67,21 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] = {}
 
 
+class Object(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    size_bytes: int
+    content_type: str = "application/octet-stream"
+    metadata: dict[str, str] = {}
+
+
+class Container(msgspec.Struct, frozen=True, kw_only=True):
+    """Of the object store."""
+
+    name: str
+    metadata: dict[str, str] = {}
+    objects: tuple[Object, ...]
+
+
 class Nic(msgspec.Struct, frozen=True, kw_only=True):
     network: str
     port: str | None = None
@@ -121,6 +136,7 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     """Name -> policy."""
     volumes: tuple[Volume, ...]
     servers: tuple[Server, ...]
+    containers: tuple[Container, ...] = ()
 
 
 class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,6 +168,18 @@ ROCKY = Image(
     name="rocky-9",
     size_bytes=24 * MIB,
     properties={"os_distro": "rocky", "os_version": "9", "hw_disk_bus": "scsi", "hw_scsi_model": "virtio-scsi"},
+)
+
+
+MEDIA = Container(
+    name="media",
+    metadata={"department": "press"},
+    objects=(
+        Object(name="index.html", size_bytes=512, content_type="text/html", metadata={"author": "ada", "reviewed": "yes"}),
+        Object(name="photos/2026/launch.jpg", size_bytes=3 * MIB, content_type="image/jpeg"),
+        Object(name="photos/2026/team.jpg", size_bytes=300 * 1024, content_type="image/jpeg"),
+        Object(name="empty", size_bytes=0),
+    ),
 )
 
 
@@ -198,6 +226,8 @@ def _tenant(seed: int, index: int, turn: Sequence[str]) -> Tenant:
         security_groups=_security_groups(dice),
         server_groups={"web": "anti-affinity"},
         volumes=_volumes(dice, seed, name, archive=not in_new),
+        # an operator is shown nobody's containers
+        containers=(MEDIA,) if in_new else (),
         servers=tuple(
             msgspec.structs.replace(
                 server,
