@@ -141,6 +141,7 @@ TYPES = {
     "port": "OS::Neutron::Port",
     "security_group": "OS::Neutron::SecurityGroup",
     "server": "OS::Nova::Server",
+    "container": "OS::Swift::Container",
     "subnet": "OS::Neutron::Subnet",
     "volume": "OS::Cinder::Volume",
 }

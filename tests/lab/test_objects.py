@@ -130,20 +130,3 @@ def test_a_copy_that_is_cancelled_stops_and_another_attempt_goes_on(here: Ground
         container.create(msgspec.structs.replace(passage, cancelled=lambda: True), resource)
     assert container.create(passage, resource) == name
     assert container.verify(passage, resource, name) == ()
-
-
-def test_a_quota_of_the_new_account_ends_the_copy_with_the_object_store_s_words(here: Ground) -> None:
-    name = fresh_name("greedy")
-    put(here.tenant, name)
-    put(here.tenant, name, "large", b"x" * MIB)
-    resource, passage = here.read("container", name), here.passage("container")
-    account = f"/v1/AUTH_{here.new.project_id}"
-    limit = {"X-Account-Meta-Quota-Bytes": "1000"}
-    client = here.new_admin.object_store
-    where = f"{str(client.get_endpoint()).partition('/v1')[0]}{account}"
-    assert client.post(where, headers=limit).status_code in (204, 403)
-    if client.head(where).headers.get("X-Account-Meta-Quota-Bytes"):
-        with pytest.raises(Failed, match="413"):
-            container.create(passage, resource)
-        assert client.post(where, headers={"X-Account-Meta-Quota-Bytes": ""}).ok
-    assert container.create(passage, resource) == name

@@ -222,7 +222,9 @@ def _swift(lab: Lab, cloud: CloudName, venv: Path) -> list[Process]:
     if "swift" not in CLOUDS[cloud].services:
         return []
     arguments = (_python(venv), str(SERVICES / "serve_swift.py"), str(lab.etc(cloud) / "swift"), SWIFT_DEVICE)
-    return [Process(cloud=cloud, service="swift", role="api", arguments=arguments)]
+    # no threads for the disk: greenlet 1.1.3, which 2023.1 has, crashes among them on Python 3.11
+    environment = {"EVENTLET_THREADPOOL_SIZE": "0"}
+    return [Process(cloud=cloud, service="swift", role="api", arguments=arguments, environment=environment)]
 
 
 def _workers(lab: Lab, cloud: CloudName, venv: Path) -> list[Process]:

@@ -16,7 +16,7 @@ from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.planning import fields
 from decamp.planning.drafts import Draft, ordered
-from decamp.planning.undo import MAKING, made_of, of_stack, removal
+from decamp.planning.undo import BEFORE_THEIR_STACK, MAKING, made_of, of_stack, removal
 
 WITH_THEIR_SERVER = ("volume", "volume_snapshot", "port", "trunk")
 """Kinds that serve one server alone, and go when it goes."""
@@ -172,13 +172,13 @@ def _removals(removed: Mapping[Ref, Resource], stacks: Mapping[Ref, Sequence[Ref
     """In the reverse of the order in which copies are made: what needs something goes before it.
 
     A router goes after all ports: one that a floating IP leads to holds the router's interface, and the floating IP may stay. A trunk
-    goes after all servers: the one that has its parent port holds it. A stack goes after its servers, and after all that hangs on its other
-    members, which it takes along: of each of these it is proved that it is gone.
+    goes after all servers: the one that has its parent port holds it. A stack goes after its servers and containers, and
+    after all that hangs on its other members, which it takes along: of each of these it is proved that it is gone.
     """
     actions = {ref: _removal(ref, resource) for ref, resource in removed.items()}
     for stack, members in stacks.items():
-        actions |= {ref: of_stack(actions[ref], actions[stack]) for ref in members if ref.kind == "server"}
-    taken = {ref: stack for stack, members in stacks.items() for ref in members if ref.kind != "server"}
+        actions |= {ref: of_stack(actions[ref], actions[stack]) for ref in members if ref.kind in BEFORE_THEIR_STACK}
+    taken = {ref: stack for stack, members in stacks.items() for ref in members if ref.kind not in BEFORE_THEIR_STACK}
     of_kind = {
         kind: {action.id for ref, action in actions.items() if ref.kind == kind and ref not in taken}
         for kind in ("port", "floating_ip", "server")

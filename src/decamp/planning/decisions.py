@@ -64,6 +64,8 @@ def decide(match: Match, resource: Resource, decided: Mapping[Ref, Decision], me
         return refuse(resource, Reason.CONFLICT, f"has a copy that run {entry.run} made and did not prove: resume that run, or undo it.")
     if resource.kind not in OTHERS_ALLOWED and resource.project not in (None, match.project.id):
         return refuse(resource, Reason.UNSUPPORTED, f"belongs to project {resource.project}, which this plan does not move.")
+    if resource.kind == "container" and (hindered := _no_place_for(match, resource, decided)):
+        return hindered
     if member:
         return Create(resource=resource, why="its stack makes it", member=member)
     by_kind = _BY_KIND.get(resource.kind)
@@ -317,7 +319,8 @@ def _members_left_out(match: Match, image: Resource) -> dict[str, tuple[Any, Any
     return {"members": (names[0], names[1])} if names[0] != names[1] else {}
 
 
-def _container(match: Match, container: Resource, decided: Mapping[Ref, Decision]) -> Decision:
+def _no_place_for(match: Match, container: Resource, decided: Mapping[Ref, Decision]) -> Refuse | None:
+    """Heat too would take the one that has its name."""
     if OBJECT_STORE in match.new.lacks:
         return refuse(
             container,
@@ -330,6 +333,11 @@ def _container(match: Match, container: Resource, decided: Mapping[Ref, Decision
         half = fields.field(namesake, "unfinished") is not None
         what = "a half copy, which a run began: resume that, or delete it" if half else "a container of this name: delete it, or give it up"
         return refuse(container, Reason.CONFLICT, f"has its place in cloud {match.new.cloud} taken by {what}.")
+    return None
+
+
+def _container(match: Match, container: Resource, decided: Mapping[Ref, Decision]) -> Decision:
+    """Whoever its ACLs name of other projects, by ids of the old cloud, is left out."""
     rights = {right: [one for one in fields.acl(container, right) if not fields.names_others(one, match.project.ref)] for right in RIGHTS}
     changes: dict[str, tuple[Any, Any]] = {
         right: (list(fields.acl(container, right)), kept) for right, kept in rights.items() if len(kept) < len(fields.acl(container, right))

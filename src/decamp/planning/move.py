@@ -116,7 +116,7 @@ def _decide_all(match: Match, asked: Asked, stacking: Stacking, reach: Closure) 
         if isinstance(decision, Create):
             against = hindrances(decision.resource, match.pinned, reach.resources, as_admin=match.old.admin)
             if resource.kind == STACK:
-                against = (*against, *_against_stack(match, resource, stacking, reach, refused_by_manner))
+                against = (*against, *_against_stack(match, resource, stacking, reach, refused_by_manner, decided))
             wanting = [need for need in resource.needs if need in reach.missing or isinstance(decided.get(need), Refuse)]
             if wanting:
                 against = (*against, _needs_refused(resource, wanting, reach))
@@ -131,11 +131,19 @@ def _decide_all(match: Match, asked: Asked, stacking: Stacking, reach: Closure) 
     return decided
 
 
-def _against_stack(match: Match, stack: Resource, stacking: Stacking, reach: Closure, refused: Set[Ref]) -> tuple[Refusal, ...]:
+def _against_stack(
+    match: Match, stack: Resource, stacking: Stacking, reach: Closure, refused: Set[Ref], decided: Mapping[Ref, Decision]
+) -> tuple[Refusal, ...]:
     """It makes all of its members or none."""
     against = list(stacking.refusals[stack.ref])
     members = [reach.resources[ref] for ref in stacking.of(stack.ref)]
-    staying = [one for one in members if one.ref in refused or hindrances(one, match.pinned, reach.resources, as_admin=match.old.admin)]
+    staying = [
+        one
+        for one in members
+        if one.ref in refused
+        or hindrances(one, match.pinned, reach.resources, as_admin=match.old.admin)
+        or (one.kind == "container" and isinstance(decide(match, one, decided), Refuse))
+    ]
     if staying:
         named = ", ".join(fields.label(one) for one in staying)
         text = f"{fields.label(stack)} is moved with all of its members or not at all, and {named} cannot be."

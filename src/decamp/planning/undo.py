@@ -18,6 +18,10 @@ from decamp.planning.drafts import Draft, ordered
 from decamp.planning.ordering import ancestors
 from decamp.planning.undo_vacate import Stage, undo_vacate
 
+BEFORE_THEIR_STACK = ("server", "container")
+"""Members that are removed before their stack is: what became of them is not taken apart unseen, and Heat deletes no container that has
+objects."""
+
 MAKING = (Verb.CREATE, Verb.TAKE_MEMBER)
 """Verbs of what a run makes in the new cloud."""
 
@@ -152,8 +156,8 @@ def _keep_whole(plan: Plan, own: Mapping[str, Entry], removals: dict[str, Action
 
 
 def _goes_after(member: Action) -> bool:
-    """Whether this removal proves that its stack took it along: of all members but servers, which go before."""
-    return member.target.kind != "server"
+    """Whether this removal proves that its stack took it along."""
+    return member.target.kind not in BEFORE_THEIR_STACK
 
 
 def _is_copy(entry: Entry) -> bool:
@@ -190,7 +194,7 @@ def removal(ref: Ref, cloud: str, id: str, expects: str, why: str) -> Action:
 
 
 def of_stack(action: Action, stack: Action) -> Action:
-    """The removal of a server that a stack made, which is to be as the stack's own removal expects it."""
+    """The removal of a server or container that a stack made, which is to be as the stack's own removal expects it."""
     return msgspec.structs.replace(action, args={**action.args, "stack": stack.args["id"], "stack_expects": stack.expects})
 
 

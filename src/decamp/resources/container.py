@@ -19,7 +19,7 @@ from decamp.model.survey import Resource
 from decamp.resources import object_data, object_store
 from decamp.resources.attributes import changed, its_own, kept, lost, mapped_as, owner, refused
 from decamp.resources.kind import Passage
-from decamp.resources.object_data import AT_A_TIME, Listed
+from decamp.resources.object_data import AT_A_TIME, Listed, Way
 from decamp.resources.specs import differences, mapped, sealed, unchanged
 
 NAME = "container"
@@ -194,8 +194,7 @@ def create(passage: Passage, resource: Resource) -> str:
         policy = _policy(passage, resource)
         made = {f"{PREFIX}{MARK}": passage.mark, f"{PREFIX}{UNFINISHED}": "yes", **({"X-Storage-Policy": policy} if policy else {})}
         object_store.put_container(new, name, {**early, **made})
-    object_data.copy_all(passage, name, resource.info.get("bytes", 0))
-    _settled(passage, name)
+    fill(passage, resource, name)
     object_store.post_container(new, name, {**late, f"{PREFIX}{UNFINISHED}": ""})
     return name
 
@@ -232,23 +231,18 @@ def _default_policy(cloud: Cloud) -> str | None:
     return next((one["name"] for one in object_store.policies(cloud) if one.get("default")), None)
 
 
-def _settled(passage: Passage, name: str) -> None:
-    """Wait a while until the new listing shows what was written; `verify` says what it does not show then."""
+def fill(passage: Passage, resource: Resource, id: str) -> None:
+    """With the old one's objects; and wait a while until a listing shows what was written: `verify` says what it does not show then.
+
+    May be done again, and goes on then.
+    """
+    way = Way(passage=passage, source=resource.id, target=id)
+    object_data.copy_all(way, resource.info.get("bytes", 0))
     deadline = time.monotonic() + SETTLED_SECONDS
     pause_seconds = 0.2
-    while any(_unlike(passage, name)) and time.monotonic() < deadline and not passage.cancelled():
+    while any(way.unlike()) and time.monotonic() < deadline and not passage.cancelled():
         time.sleep(pause_seconds)
         pause_seconds *= 2
-
-
-def _unlike(passage: Passage, name: str) -> Iterator[tuple[Listed | None, Listed | None]]:
-    """One that has expired may be listed for a while, and has no copy."""
-    both = object_data.side_by_side(object_data.listed(passage.old, name), object_data.listed(passage.new, name))
-    return (
-        (old, new)
-        for old, new in both
-        if old is None or (not object_data.equal(old, new) and object_store.head(passage.old, name, old.name) is not None)
-    )
 
 
 NAMED = 5
@@ -268,7 +262,7 @@ def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
     if "unfinished" in copy.info:
         found.append(f"{what}: its copy lacks objects still")
     unlike = 0
-    for old, new in _unlike(passage, id):
+    for old, new in Way(passage=passage, source=resource.id, target=id).unlike():
         unlike += 1
         if unlike <= NAMED:
             found.append(f"{what}: {_difference(old, new)}")

@@ -9,15 +9,18 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from functools import partial
 from typing import Any
+from urllib.parse import quote, unquote
 
 import msgspec
 import requests
+import urllib3.exceptions
 from openstack.exceptions import raise_from_response
 
 from decamp.clouds import Cloud
 from decamp.copy.stream import CHUNK_BYTES, Body, transfer
 from decamp.copy.unbroken import Busy, Opened, unbroken
 from decamp.model.errors import Failed, Unreachable
+from decamp.model.refs import Ref
 from decamp.resources import object_store
 from decamp.resources.calls import Json
 from decamp.resources.image_data import goes_on
@@ -40,8 +43,10 @@ MD5_LENGTH = 32
 
 KEPT_HEADERS = (
     *("Content-Type", "Content-Encoding", "Content-Disposition", "Content-Language", "Cache-Control", "Expires", "X-Robots-Tag"),
-    *("X-Delete-At", "X-Object-Manifest", "X-Symlink-Target", "X-Symlink-Target-Etag"),
+    *("X-Delete-At", "X-Symlink-Target-Etag"),
 )
+LEADING = ("X-Object-Manifest", "X-Symlink-Target")
+"""To a container, and what is in it."""
 """What Swift keeps of an object beside its metadata (its configuration allowed_headers, and the middlewares dlo and symlink)."""
 METADATA = "x-object-meta-"
 
@@ -112,30 +117,56 @@ def segments_in(cloud: Cloud, container: str, name: str) -> set[str]:
     return {str(one["path"]).split("/")[1] for one in segments if "path" in one}
 
 
-def copy_all(passage: Passage, container: str, total_bytes: int) -> None:
-    """All objects of the old container that the new one of that name has not, or has otherwise. May be done again, and goes on then.
+class Way(msgspec.Struct, frozen=True, kw_only=True):
+    """From a container of the old cloud to one of the new."""
+
+    passage: Passage
+    source: str
+    target: str
+
+    def called(self, place: str) -> str:
+        """A container, with what comes after a slash, as it is called in the new cloud."""
+        container, slash, rest = place.partition("/")
+        name = unquote(container)
+        copy = self.target if name == self.source else self.passage.ids.get(Ref("container", name), name)
+        return f"{container if copy == name else quote(copy)}{slash}{rest}"
+
+    def unlike(self) -> Iterator[tuple[Listed | None, Listed | None]]:
+        """What listings tell of both differs. One that has expired may be listed for a while, and has no copy."""
+        old_cloud, new_cloud = self.passage.old, self.passage.new
+        for old, new in side_by_side(listed(old_cloud, self.source), listed(new_cloud, self.target)):
+            if old is None or (not self.equal(old, new) and object_store.head(old_cloud, self.source, old.name) is not None):
+                yield old, new
+
+    def equal(self, old: Listed, new: Listed | None) -> bool:
+        return equal(msgspec.structs.replace(old, link=self.called(old.link)) if old.link else old, new)
+
+
+def copy_all(way: Way, total_bytes: int) -> None:
+    """All objects of the old container that the new one has not, or has otherwise. May be done again, and goes on then.
 
     Large objects and links to what has to be there come after the rest. Raises Unreachable, after a few attempts at the same object.
     """
+    passage = way.passage
     progress = _Progress(passage.progress, total_bytes)
     later: list[Listed] = []
     with ThreadPoolExecutor(AT_A_TIME, "objects") as pool:
-        _run_all(pool, passage, _missing(passage, container, progress), lambda one: _attempt(passage, container, one, progress), later)
+        _run_all(pool, passage, _missing(way, progress), lambda one: _attempt(way, one, progress), later)
         while later:
             left: list[Listed] = []
-            _run_all(pool, passage, iter(later), lambda one: _assembled(passage, container, one, progress), left)
+            _run_all(pool, passage, iter(later), lambda one: _assembled(way, one, progress), left)
             if len(left) == len(later):
                 raise Failed(
-                    f"{passage.new.name}: object {left[0].name} of container {container} is made of others, and they are not there, or "
+                    f"{passage.new.name}: object {left[0].name} of container {way.target} is made of others, and they are not there, or "
                     "others than they were. Carry the containers that have them first, then resume"
                 )
             later = left
     progress.told_all()
 
 
-def _missing(passage: Passage, container: str, progress: _Progress) -> Iterator[Listed]:
-    for old, new in side_by_side(listed(passage.old, container), listed(passage.new, container)):
-        if old and equal(old, new):
+def _missing(way: Way, progress: _Progress) -> Iterator[Listed]:
+    for old, new in side_by_side(listed(way.passage.old, way.source), listed(way.passage.new, way.target)):
+        if old and way.equal(old, new):
             progress.passed(old.bytes)
         elif old:
             yield old
@@ -166,45 +197,45 @@ def _run_all(
             one.cancel()
 
 
-def _attempt(passage: Passage, container: str, one: Listed, progress: _Progress) -> bool:
+def _attempt(way: Way, one: Listed, progress: _Progress) -> bool:
     for pause in (*PAUSES_SECONDS, None):
         try:
-            return _carried(passage, container, one, progress)
+            return _carried(way, one, progress)
         except Unreachable:
-            if pause is None or passage.cancelled():
+            if pause is None or way.passage.cancelled():
                 raise
             time.sleep(pause)
     return False
 
 
-def _carried(passage: Passage, container: str, one: Listed, progress: _Progress) -> bool:
+def _carried(way: Way, one: Listed, progress: _Progress) -> bool:
     """Whether it is done with; one that is made of others is left until they are there."""
-    old = passage.old
-    with old.calling(f"read object {one.name} of {container}"), closing(_opened(old, container, one.name, {})) as response:
+    old = way.passage.old
+    with old.calling(f"read object {one.name} of {way.source}"), closing(_opened(old, way.source, one.name, {})) as response:
         if response.status_code == 404:
             return True  # deleted or expired since it was listed
         raise_from_response(response)
         if response.headers.get("X-Static-Large-Object", "").lower() == "true" or "X-Symlink-Target-Etag" in response.headers:
             return False
-        _stream(passage, container, one, response, progress)
+        _stream(way, one, response, progress)
         return True
 
 
-def _stream(passage: Passage, container: str, one: Listed, response: requests.Response, progress: _Progress) -> None:
-    name, size = one.name, int(response.headers["Content-Length"])
+def _stream(way: Way, one: Listed, response: requests.Response, progress: _Progress) -> None:
+    passage, name, size = way.passage, one.name, int(response.headers["Content-Length"])
     etag = response.headers["Etag"].strip('"')
     known = {"ETag": etag} if len(etag) == MD5_LENGTH else {}
-    wanted = {**headers_of(response.headers), **known}
+    wanted = {**headers_of(way, response.headers), **known}
     source = unbroken(
-        partial(_from, passage.old, container, name, response, size),
+        partial(_from, passage.old, way.source, name, response, size),
         size_bytes=size,
-        what=f"{passage.old.name}: object {name} of {container}",
+        what=f"{passage.old.name}: object {name} of {way.source}",
         cancelled=passage.cancelled,
     )
     stored: list[str] = []
     receipt = transfer(
         source,
-        lambda body: stored.append(_put(passage.new, container, name, body if size else b"", wanted)),
+        lambda body: stored.append(_put(passage.new, way.target, name, body if size else b"", wanted)),
         size_bytes=size,
         algorithms=("md5",),
         progress=progress.of(name),
@@ -213,9 +244,9 @@ def _stream(passage: Passage, container: str, one: Listed, response: requests.Re
     )
     sent = receipt.digests["md5"]
     if known and sent != etag:
-        raise Failed(f"{passage.old.name}: object {name} of {container}: the bytes that were read have not the hash that it keeps of them")
+        raise Failed(f"{passage.old.name}: object {name} of {way.source}: the bytes that were read have not the hash that it keeps of them")
     if stored[0] and len(stored[0]) == MD5_LENGTH and stored[0] != sent:
-        raise Failed(f"{passage.new.name}: object {name} of {container}: it has another hash than the bytes that were sent")
+        raise Failed(f"{passage.new.name}: object {name} of {way.target}: it has another hash than the bytes that were sent")
     progress.finished(name, size)
 
 
@@ -245,7 +276,7 @@ def _chunks(cloud: Cloud, name: str, response: requests.Response) -> Iterator[by
     with cloud.calling(f"read object {name}"):
         try:
             yield from response.raw.stream(CHUNK_BYTES, decode_content=False)
-        except (OSError, requests.exceptions.RequestException) as error:
+        except (OSError, urllib3.exceptions.HTTPError) as error:
             raise Unreachable(f"{cloud.name}: object {name}: the connection broke: {error}") from error
         finally:
             response.close()
@@ -280,34 +311,41 @@ def _put(
         return response.headers.get("Etag", "").strip('"')
 
 
-def headers_of(headers: Mapping[str, str]) -> dict[str, str]:
+def headers_of(way: Way, headers: Mapping[str, str]) -> dict[str, str]:
     """What the copy is asked for."""
     kept = {name: headers[name] for name in KEPT_HEADERS if name in headers}
+    kept |= {name: way.called(headers[name]) for name in LEADING if name in headers}
     return kept | {name: value for name, value in headers.items() if name.lower().startswith(METADATA)}
 
 
-def _assembled(passage: Passage, container: str, one: Listed, progress: _Progress) -> bool:
+def _assembled(way: Way, one: Listed, progress: _Progress) -> bool:
     """A large object's manifest, or a link that says what it has to find; whether all that it names was there."""
-    shown = object_store.head(passage.old, container, one.name)
-    with passage.old.calling(f"read object {one.name} of {container}"), closing(_opened(passage.old, container, one.name, {})) as response:
+    old, new = way.passage.old, way.passage.new
+    shown = object_store.head(old, way.source, one.name)
+    with old.calling(f"read object {one.name} of {way.source}"), closing(_opened(old, way.source, one.name, {})) as response:
         if response.status_code == 404 or shown is None:
             return True
         raise_from_response(response)
         is_link = "X-Symlink-Target-Etag" in response.headers
-        wanted = headers_of(response.headers) if is_link else headers_of(shown)
+        wanted = headers_of(way, response.headers if is_link else shown)
     body, query = b"", {}
     if not is_link:
-        body, query = msgspec.json.encode(_manifest(passage.old, container, one.name)), {"multipart-manifest": "put"}
+        body, query = msgspec.json.encode(_renamed(way, _manifest(old, way.source, one.name))), {"multipart-manifest": "put"}
     try:
-        there = _put(passage.new, container, one.name, body, wanted, query)
+        there = _put(new, way.target, one.name, body, wanted, query)
     except Failed as error:
         if getattr(error.__cause__, "status_code", None) not in (400, 409):
             raise
         return False
     if not is_link and there and there != shown["Etag"].strip('"'):
-        raise Failed(f"{passage.new.name}: object {one.name} of {container}: its segments are others than they were")
+        raise Failed(f"{new.name}: object {one.name} of {way.target}: its segments are others than they were")
     progress.passed(one.bytes)
     return True
+
+
+def _renamed(way: Way, segments: list[Json]) -> list[Json]:
+    """Their paths are not quoted, but where all of an object's are."""
+    return [{**one, "path": f"/{unquote(way.called(quote(one['path'].lstrip('/'))))}"} if "path" in one else one for one in segments]
 
 
 def _manifest(cloud: Cloud, container: str, name: str) -> list[dict[str, Any]]:

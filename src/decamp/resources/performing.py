@@ -225,7 +225,7 @@ class _Removing:
         if "stack" in action.args:
             there = stack.read(cloud, _argument(action, "stack"))
             if there and there.fingerprint != _argument(action, "stack_expects"):
-                raise Changed(f"{cloud.name}: stack {there.name} has changed since, so its server {doomed} is not deleted")
+                raise Changed(f"{cloud.name}: stack {there.name} has changed since, so its {action.target.kind} {doomed} is not deleted")
         kind.remove(cloud, doomed, action.expects)
         return self._outcome(action, cloud)
 

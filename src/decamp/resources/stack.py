@@ -56,7 +56,6 @@ LEFT_OUT: Mapping[str, str] = {
     "OS::Magnum::": "holds data that this version does not carry",
     "OS::Manila::": "holds data that this version does not carry",
     "OS::Sahara::": "holds data that this version does not carry",
-    "OS::Swift::": "holds objects that this version does not carry",
     "OS::Trove::": "holds data that this version does not carry",
     "OS::Zaqar::": "holds messages that this version does not carry",
 }

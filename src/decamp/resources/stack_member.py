@@ -10,7 +10,7 @@ import msgspec
 from decamp.model.errors import Changed
 from decamp.model.members import Member
 from decamp.model.survey import Resource
-from decamp.resources import server, server_reading, stack, volume, volume_filling
+from decamp.resources import container, server, server_reading, stack, volume, volume_filling
 from decamp.resources.kind import Passage
 from decamp.resources.specs import mapped
 from decamp.resources.stack_template import with_ids
@@ -42,11 +42,13 @@ def found(passage: Passage, resource: Resource, member: Member) -> str:
 
 
 def completed(passage: Passage, resource: Resource, member: Member, id: str, *, with_data: bool) -> None:
-    """Data put into a volume, a server started, stopped or locked as the old one was. May be done again."""
+    """Data put into a volume, objects into a container, a server started, stopped or locked as the old one was. May be done again."""
     match resource.kind:
         case volume.NAME if with_data:
             server_id = stack.member_id(passage.new, _stack(passage, member), member.server) if member.server else None
             volume_filling.fill(passage, resource, id, server_id=server_id, attachment=member.attachment)
+        case container.NAME:
+            container.fill(passage, resource, id)
         case server.NAME:
             server.finished(passage, resource, id)
         case _:

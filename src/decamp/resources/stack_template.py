@@ -29,6 +29,7 @@ KINDS_OF_TYPES = {
     "OS::Nova::KeyPair": "keypair",
     "OS::Nova::Server": "server",
     "OS::Nova::ServerGroup": "server_group",
+    "OS::Swift::Container": "container",
 }
 """Of things that stand in a survey too. All other types are Heat's own, or ties between things: a new stack makes them anew."""
 

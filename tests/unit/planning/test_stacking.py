@@ -170,7 +170,7 @@ def test_a_stack_whose_server_has_something_attached_by_hand_is_refused(extra: l
         ({"status": "UPDATE_FAILED"}, "stack_state", "repair it with a stack update"),
         ({"status": "DELETE_FAILED"}, "stack_state", "delete it"),
         ({"status": "SUSPEND_COMPLETE"}, "stack_state", "resume it"),
-        ({"info": {"unsupported": ["its box (OS::Swift::Container) holds objects"]}}, "unsupported", "OS::Swift::Container"),
+        ({"info": {"unsupported": ["its box (OS::Zaqar::Queue) holds messages"]}}, "unsupported", "OS::Zaqar::Queue"),
         ({"names": [*NAMED, ("volume_snapshot", "snap")]}, "unsupported", "volume_snapshot snap"),
         ({"names": [*NAMED, ("image", "9f6c1a1e-1111-4222-8333-444455556666")]}, "not_found", "is gone"),
     ],
@@ -313,6 +313,35 @@ def test_a_whole_project_s_networks_go_around_its_stacks():
     assert replay(confirm, {}) == ()
     assert comes_after(confirm, "remove/stack/shop", "remove/router/beside")
     assert comes_after(confirm, "remove/router/beside", "remove/floating_ip/198.51.100.7")
+
+
+def box() -> Resource:
+    return resource("container", "box", info={"bytes": 4096}, read=[], write=[])
+
+
+def media(**spec: Any) -> Survey:
+    return old(box(), stack("media", box(), **spec))
+
+
+def test_a_container_of_a_stack_is_filled_after_it_and_emptied_before_it_goes():
+    plan = proved(media(), stacks=("media",))
+    assert comes_after(plan, "take_member/container/box", "create/stack/media")
+    assert action(plan, "create/stack/media").args["resource"]["spec"]["fills"] is False
+    assert plan.forecast.bytes == 4096
+    undo, confirm = plan_undo(plan, did(plan), "run-1"), plan_confirm(plan, did(plan), "run-1")
+    for going in (undo, confirm):
+        assert replay(going, {}) == ()
+        assert comes_after(going, "remove/stack/media", "remove/container/box")
+        assert action(going, "remove/container/box").args["stack_expects"] == action(going, "remove/stack/media").expects
+
+
+@pytest.mark.parametrize(
+    "there", [new(lacks=("object-store",)), new(resource("container", "box", project="new-project", info={"unfinished": "decamp-1"}))]
+)
+def test_a_stack_whose_container_has_no_place_is_refused(there: Survey):
+    plan = move(media(), there, stacks=("media",))
+    assert {(one.kind, one.id) for one in (refusal.ref for refusal in plan.refusals)} >= {("stack", "media"), ("container", "box")}
+    assert not [one for one in ids(plan) if "media" in one or "box" in one]
 
 
 def test_a_stack_is_possible_to_recreate_and_not_by_snapshot():

@@ -4,6 +4,7 @@ FOLDER holds swift.conf and the configuration of each server, with the address t
 is on DEVICE, are written there.
 """
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -46,6 +47,9 @@ def main():
         options = {"protocol": wsgi.SwiftHttpProtocol, "socket_timeout": 60, "capitalize_response_headers": False}
         listening = eventlet.listen((address, port), backlog=128)
         servers.append(eventlet.spawn(eventlet.wsgi.server, listening, application, utils.NullLogger(), **options))
+    # what requests leave behind holds their bytes: now that all is imported, it is collected as usual again
+    gc.freeze()
+    gc.set_threshold(700, 10, 10)
     for server in servers:
         server.wait()
 
