@@ -32,6 +32,7 @@ def containers(ground: Ground) -> Iterator[Facts]:
         headers = head(cloud, f"/{quote(name)}")
         policy = headers.get("X-Storage-Policy")
         yield {
+            "id": name,
             "account": ground.project,
             "name": name,
             "X-Container-Meta-*": {key: told for key, told in named_by(headers, MEMBERS).items() if key not in SECRETS},

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from contract import EXTERNAL, Ground
+from contract_objects import put
 from contract_servers import MIB, act_on_volume, image
 from desk import Desk
 from openstack.connection import Connection
@@ -21,6 +22,7 @@ from tenant_application import ground_for_stacks
 from decamp.clouds import Cloud
 from decamp.lab import Lab
 from decamp.resources import image_bytes, image_data
+from decamp.resources.object_store import path_of
 from decamp.resources.server_reading import user_data_of
 
 pytestmark = pytest.mark.lab
@@ -44,6 +46,7 @@ TEMPLATE: dict[str, Any] = {
             "properties": {"network": {"get_resource": "net"}, "fixed_ips": [{"subnet": {"get_resource": "subnet"}}]},
         },
         "data": {"type": "OS::Cinder::Volume", "properties": {"size": 1}},
+        "box": {"type": "OS::Swift::Container", "properties": {"X-Container-Meta": {"colour": "blue"}}},
         "groups": {"type": "OS::Heat::ResourceGroup", "properties": {"count": 2, "resource_def": {"type": "OS::Neutron::SecurityGroup"}}},
         "web": {
             "type": "OS::Nova::Server",
@@ -61,7 +64,7 @@ TEMPLATE: dict[str, Any] = {
         },
     },
 }
-PATHS = {"net", "subnet", "port", "data", "groups", "groups/0", "groups/1", "web", "attached"}
+PATHS = {"net", "subnet", "port", "data", "groups", "groups/0", "groups/1", "web", "attached", "box"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +102,8 @@ def shop(here: Ground, desk: Desk) -> Shop:
     made = members(here.tenant, stack)
     data = secrets.token_bytes(MIB)
     put_data(here, made, data)
+    put(here.tenant, made["box"], "report", data)
+    put(here.tenant, made["box"], "link", X_Symlink_Target=f"{made['box']}/report")
     desk.run("plan", "move", "--stack", NAME, "-o", "move.json")
     return Shop(here=here, desk=desk, stack=stack, made=made, data=data, plan="move.json")
 
@@ -207,6 +212,9 @@ def test_a_stack_moves_through_the_death_of_its_process_and_an_undo_takes_it_bac
     assert user_data(here.new_admin, server.id) == f"password: {SECRET}".encode()
     assert bytes_of(here.new, made["data"], len(shop.data)) == shop.data
 
+    assert made["box"] != shop.made["box"]
+    assert new.object_store.get(path_of(made["box"], "link")).content == shop.data
+
     old = here.tenant.compute.get_server(shop.made["web"])
     assert old.status == "SHUTOFF"
     assert here.tenant.orchestration.get_stack(shop.stack).status == "CREATE_COMPLETE"
@@ -217,6 +225,7 @@ def test_a_stack_moves_through_the_death_of_its_process_and_an_undo_takes_it_bac
     assert list(new.orchestration.stacks()) == []
     assert list(new.compute.servers()) == []
     assert list(new.block_storage.volumes()) == []
+    assert list(new.object_store.containers()) == []
     assert [one.name for one in new.network.networks(project_id=here.new.project_id)] == []
     assert here.tenant.compute.get_server(shop.made["web"]).status == "ACTIVE"
 
@@ -238,6 +247,7 @@ def test_an_application_credential_makes_no_stack_and_a_confirm_deletes_the_old_
     assert list(here.tenant.orchestration.stacks()) == []
     assert list(here.tenant.compute.servers()) == []
     assert list(here.tenant.block_storage.volumes()) == []
+    assert list(here.tenant.object_store.containers()) == []
     assert list(here.tenant.network.networks(project_id=here.project)) == []
     [stack] = list(new.orchestration.stacks())
     made = members(new, stack.id)

@@ -60,6 +60,16 @@ def test_heat_s_trustee_names_no_project(lab: Lab, venv: Path) -> None:
     assert not [option for option in read(lab, CloudName.OLD, "heat/heat.conf")["trustee"] if option.startswith("project")]
 
 
+def test_swift_s_servers_listen_on_ports_of_their_own_and_share_one_folder_of_rings(lab: Lab, venv: Path) -> None:
+    configuration.write_all(lab, CloudName.OLD, venv)
+
+    servers = [read(lab, CloudName.OLD, f"swift/{name}-server.conf")["DEFAULT"] for name in ("proxy", *layout.SWIFT_STORAGE)]
+    assert len({server["bind_port"] for server in servers}) == len(servers)
+    assert {server["swift_dir"] for server in servers} == {str(lab.etc(CloudName.OLD) / "swift")}
+    pipeline = read(lab, CloudName.OLD, "swift/proxy-server.conf")["pipeline:main"]["pipeline"].split()
+    assert pipeline.index("tempurl") < pipeline.index("authtoken") < pipeline.index("keystoneauth") < pipeline.index("proxy-server")
+
+
 def test_cinder_s_rootwrap_finds_its_filters_and_programs_in_the_environment(lab: Lab, venv: Path) -> None:
     configuration.write_all(lab, CloudName.NEW, venv)
 

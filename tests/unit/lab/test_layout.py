@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from decamp.lab import layout
-from decamp.lab.layout import CLOUDS, PORTS_USED, Settings
+from decamp.lab.layout import CLOUDS, PORTS_USED, SWIFT_STORAGE, Settings
 from decamp.model.errors import BadInput
 
 
@@ -42,6 +42,8 @@ def test_no_two_services_share_a_port_and_all_lie_in_the_range_that_a_lab_takes(
     lab = layout.create(tmp_path, Settings(port_base=30000))
     ports = [lab.database_port, lab.messaging_port, lab.erlang_distribution_port, lab.erlang_mapper_port]
     ports += [lab.port(cloud, service) for cloud, clouds in CLOUDS.items() for service in clouds.services]
+    swift = [cloud for cloud, clouds in CLOUDS.items() if "swift" in clouds.services]
+    ports += [lab.storage_port(cloud, server) for cloud in swift for server in SWIFT_STORAGE]
 
     assert len(ports) == len(set(ports))
     assert all(30000 <= port < 30000 + PORTS_USED for port in ports)

@@ -75,6 +75,7 @@ def project() -> Facts:
         "volume": [{"name": "data", "size": 1, "sha256": "d"}, {"name": "data", "size": 1, "sha256": "e"}],
         "volume_snapshot": [{"name": "monday", "sha256": "m"}],
         "stack": [{"stack_name": "app", "made": ["old-5"], "members": [["cache", "OS::Nova::Server"]]}],
+        "container": [{"name": "media", "objects": [{"name": "index.html", "sha256": "h", "metadata": {"author": "ada"}}]}],
         "image": [{**golden, "os_hash_value": "gg"}],
         "server": [
             server("web", 1),
@@ -143,6 +144,9 @@ def test_a_true_copy_passes_every_check() -> None:
         (lambda now: now["volume"].pop(0), "missing in the new cloud"),
         (lambda now: now["volume_snapshot"][0].update(sha256="zeros"), '"m" became "zeros"'),
         (lambda now: now["stack"][0]["members"].clear(), "OS::Nova::Server"),
+        (lambda now: now["container"].clear(), "container: missing in the new cloud"),
+        (lambda now: now["container"][0]["objects"][0].update(sha256="other"), 'objects / index.html / sha256: "h" became "other"'),
+        (lambda now: now["container"][0]["objects"][0]["metadata"].clear(), "author"),
         (lambda now: now["image"].append({**now["image"][0], "id": "again"}), "the same bytes are 2 images"),
         (lambda now: now["image"].append({"id": "x", "name": "decamp-1", "status": "active", "sha256": "x"}), "left over"),
         (lambda now: now["image"][0]["*"].clear(), "hw_firmware_type"),
