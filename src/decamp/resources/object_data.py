@@ -23,7 +23,7 @@ from decamp.model.errors import Failed, Unreachable
 from decamp.model.refs import Ref
 from decamp.resources import object_store
 from decamp.resources.calls import Json
-from decamp.resources.image_data import goes_on
+from decamp.resources.image_bytes import goes_on
 from decamp.resources.kind import Passage
 
 AT_A_TIME = 6
