@@ -319,6 +319,11 @@ def _members_left_out(match: Match, image: Resource) -> dict[str, tuple[Any, Any
     return {"members": (names[0], names[1])} if names[0] != names[1] else {}
 
 
+OBJECT_STORE = "object-store"
+RIGHTS = ("read", "write")
+"""What a container's ACLs are about."""
+
+
 def _no_place_for(match: Match, container: Resource, decided: Mapping[Ref, Decision]) -> Refuse | None:
     """Heat too would take the one that has its name."""
     if OBJECT_STORE in match.new.lacks:
@@ -345,11 +350,6 @@ def _container(match: Match, container: Resource, decided: Mapping[Ref, Decision
     asked = msgspec.structs.replace(container, spec={**container.spec, **rights})
     made = _renamed(match, asked, {"storage_policy": match.mapping.storage_policy})
     return msgspec.structs.replace(made, changes={**made.changes, **changes})
-
-
-OBJECT_STORE = "object-store"
-RIGHTS = ("read", "write")
-"""What a container's ACLs are about."""
 
 
 def _volume(match: Match, volume: Resource, decided: Mapping[Ref, Decision]) -> Decision:
