@@ -45,9 +45,9 @@ KEPT_HEADERS = (
     *("Content-Type", "Content-Encoding", "Content-Disposition", "Content-Language", "Cache-Control", "Expires", "X-Robots-Tag"),
     *("X-Delete-At", "X-Symlink-Target-Etag"),
 )
+"""What Swift keeps of an object beside its metadata (its configuration allowed_headers, and the middlewares dlo and symlink)."""
 LEADING = ("X-Object-Manifest", "X-Symlink-Target")
 """To a container, and what is in it."""
-"""What Swift keeps of an object beside its metadata (its configuration allowed_headers, and the middlewares dlo and symlink)."""
 METADATA = "x-object-meta-"
 
 AS_IT_IS = {"multipart-manifest": "get", "symlink": "get"}
