@@ -130,3 +130,20 @@ def test_a_copy_that_is_cancelled_stops_and_another_attempt_goes_on(here: Ground
         container.create(msgspec.structs.replace(passage, cancelled=lambda: True), resource)
     assert container.create(passage, resource) == name
     assert container.verify(passage, resource, name) == ()
+
+
+def test_what_is_abandoned_goes_with_the_objects_that_it_has_and_what_is_whole_stays(here: Ground) -> None:
+    name = fresh_name("abandoned")
+    put(here.tenant, name)
+    for number in range(20):
+        put(here.tenant, name, str(number), b"x")
+    resource, passage = here.read("container", name), here.passage("container")
+    with dying_after(10), pytest.raises(Crash):
+        container.create(passage, resource)
+    container.abandon(here.passage("container"), resource)
+    assert container.read(here.new, name) is not None, "it bears another mark"
+    container.abandon(passage, resource)
+    assert container.read(here.new, name) is None
+    assert container.create(passage, resource) == name
+    container.abandon(passage, resource)
+    assert container.verify(passage, resource, name) == ()

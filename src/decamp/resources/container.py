@@ -293,6 +293,17 @@ def remove(cloud: Cloud, id: str, expects: str) -> None:
         # a container that keeps versions would put the last one back for each object that goes
         keeping = {name: "" for name in ("X-Versions-Location", "X-History-Location") if name in headers}
         object_store.post_container(cloud, id, {**keeping, f"{PREFIX}{REMOVING}": expects})
+    _delete(cloud, id)
+
+
+def abandon(passage: Passage, resource: Resource) -> None:
+    """Where no copy is to come of it any more: the one that lacks objects is deleted, with those that it has."""
+    metadata = _metadata(object_store.head(passage.new, resource.name) or {})
+    if metadata.get(MARK) == passage.mark and UNFINISHED in metadata:
+        _delete(passage.new, resource.name)
+
+
+def _delete(cloud: Cloud, id: str) -> None:
     with ThreadPoolExecutor(AT_A_TIME, "deleting") as pool:
         for page in _in_lots(object_data.listed(cloud, id)):
             list(pool.map(lambda one: object_store.delete(cloud, id, one.name), page))

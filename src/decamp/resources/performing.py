@@ -20,6 +20,7 @@ from decamp.model.refs import Ref
 from decamp.model.survey import Resource
 from decamp.resources import (
     KINDS,
+    container,
     flavor,
     group,
     hooks,
@@ -55,8 +56,11 @@ ALREADY_THERE: Mapping[str, Callable[[Passage, Resource], str | None]] = {
 """Kinds of which the new cloud can have the very object already, without a plan that says so: the default group of a project that the
 same plan makes, the rules it is born with, a key, a role."""
 
-WITH_BYTES = frozenset(kind.NAME for kind in (image, server_snapshot, volume, volume_snapshot))
-"""Kinds whose copies take images on their way."""
+ABANDON: Mapping[str, Callable[[Passage, Resource], None]] = {
+    **{kind.NAME: lambda passage, _: image_copy.abandon(passage) for kind in (image, server_snapshot, volume, volume_snapshot)},
+    container.NAME: container.abandon,
+}
+"""Kinds that leave halves for the next attempt: what cleans up where there will be none."""
 
 Hidden = Callable[[Resource], Mapping[str, str]]
 """Values of the parameters that Heat hides of a stack. Raises Refused where one is not known."""
@@ -116,8 +120,8 @@ class _Creating:
     def find(self, action: Action, attempt: Attempt) -> Outcome | None:
         resource, passage = _resource(action), self._way.passage(action, attempt)
         found = _kind(resource.kind).find(passage, resource)
-        if not found and attempt.settling and resource.kind in WITH_BYTES:
-            image_copy.abandon(passage)
+        if not found and attempt.settling and resource.kind in ABANDON:
+            ABANDON[resource.kind](passage, resource)
         return _copied(passage, resource, found, "found the copy that an earlier attempt made") if found else None
 
     def perform(self, action: Action, attempt: Attempt) -> Outcome:
