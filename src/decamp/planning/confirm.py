@@ -103,7 +103,9 @@ def _proved(plan: Plan, own: Mapping[str, Entry]) -> dict[Ref, Resource]:
 def _moved_earlier(plan: Plan, own: Mapping[str, Entry], entries: Sequence[Entry]) -> dict[Ref, tuple[str, Resource]]:
     """What an earlier run copied and proved, and nobody has given up since, with that run. What a stack made goes with the stack."""
     given_up = {entry.ref for entry in entries if entry.gave_up}
-    made = {(one.ref, one.new_id): one for one in entries if one.new_id and one.verified_at and not one.adopted and not one.removed_at}
+    made: dict[tuple[Ref, str | None], Entry] = {
+        (one.ref, one.new_id): one for one in entries if one.new_id and one.verified_at and not one.adopted and not one.removed_at
+    }
     found: dict[Ref, tuple[str, Resource]] = {}
     for action in plan.actions:
         entry = own.get(action.id)
