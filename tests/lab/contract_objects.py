@@ -68,6 +68,6 @@ CASES: Mapping[str, Case] = {
     case.kind: case
     for case in (
         # its account's members alone are shown it
-        Case(kind="container", make=make_container, spoil=_spoil_container, told="index.html should have", modes=("tenant",), writes=7),
+        Case(kind="container", make=make_container, spoil=_spoil_container, told="index.html should have", modes=("tenant",), most=7),
     )
 }

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from contract import EXTERNAL, Ground, ground
+from contract_objects import put
 from contract_servers import image
 
 from decamp.clouds import Cloud
@@ -61,7 +62,10 @@ def ground_for_stacks(clouds_file: Path, folder: Path) -> Iterator[Ground]:
 
 
 def an_application(here: Ground) -> str:
-    """A network, a group that speaks to itself, a port with an address of its own, a volume, an image; and a server of them all: its id."""
+    """A network, a group that speaks to itself, a port with an address of its own, a volume, an image, a container with an object; and a
+    server, of which its id."""
+    put(here.tenant, "crash-container")
+    put(here.tenant, "crash-container", "object", b"of some bytes")
     network, compute, volumes = here.tenant.network, here.tenant.compute, here.tenant.block_storage
     net = network.create_network(name="crash-net")
     subnet = network.create_subnet(name="crash-subnet", network_id=net.id, ip_version=4, cidr="10.77.0.0/24")
