@@ -144,7 +144,7 @@ def ground(clouds_file: Path, folder: Path, mode: str) -> Iterator[Ground]:
     finally:
         here.later.close()
         for name, tenant in tenants.items():
-            _clear(admins[name], tenant)
+            clear(admins[name], tenant)
 
 
 def _tenant(admin: Cloud, clouds_file: Path, folder: Path) -> Cloud:
@@ -167,7 +167,8 @@ def _admitted(admin: Cloud, project: str) -> str:
     return project
 
 
-def _clear(admin: Cloud, tenant: Cloud) -> None:
+def clear(admin: Cloud, tenant: Cloud) -> None:
+    """All that the tenant has, its project and its user."""
     clear_project(admin, tenant)
     admin.connection.identity.delete_user(tenant.user_id)
     admin.connection.identity.delete_project(tenant.project_id)
@@ -176,8 +177,10 @@ def _clear(admin: Cloud, tenant: Cloud) -> None:
 def clear_project(admin: Cloud, inside: Cloud) -> None:
     """In the order in which things let go of each other. `inside`: acting in the project."""
     mine, own, all_of = inside.project_id, inside.connection, admin.connection
-    for server in list(all_of.compute.servers(all_projects=True, project_id=mine)):
+    servers = list(all_of.compute.servers(all_projects=True, project_id=mine))
+    for server in servers:
         all_of.compute.delete_server(server)
+    for server in servers:
         all_of.compute.wait_for_delete(server, wait=60)
     for snapshot in list(own.block_storage.snapshots()):
         own.block_storage.delete_snapshot(snapshot)
