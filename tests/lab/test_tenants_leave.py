@@ -18,6 +18,7 @@ from desk import Desk
 from decamp import clouds
 from decamp.lab import Lab, machines, seed
 from decamp.lab.connections import connect
+from decamp.lab.content import FLAVORS
 from decamp.lab.layout import CloudName
 from decamp.lab.seed import DEFAULT_SEED, DEFAULT_TENANTS, blueprint, tenancy
 from decamp.lab.seed.blueprint import Tenant
@@ -25,6 +26,7 @@ from decamp.lab.seed.blueprint import Tenant
 pytestmark = pytest.mark.lab
 
 VERIFY = Path(__file__).parents[2] / "tools" / "verify.py"
+SIZES = [flavor.name for flavor in FLAVORS[CloudName.OLD]]
 UNSEEN = "user_data_sha256"
 """Shown to administrators only: the plans say that it stays behind."""
 
@@ -59,8 +61,15 @@ class Tenants:
         self._verify("record", *self._each("--project"), "-o", "before.json")
 
     def do(self, what: Callable[[Leaving], None]) -> None:
-        with ThreadPoolExecutor(len(self.desks)) as pool:
-            list(pool.map(what, self.desks))
+        _side_by_side(what, self.desks)
+
+    def move(self, manner: str) -> None:
+        """Who has the largest server goes first: when the others have filled the new cloud, no host of it has room for that."""
+        by_size: dict[int, list[Leaving]] = {}
+        for desk in self.desks:
+            by_size.setdefault(max(SIZES.index(server.flavor) for server in desk.tenant.servers), []).append(desk)
+        for _, desks in sorted(by_size.items(), reverse=True):
+            _side_by_side(lambda desk: desk.move(manner), desks)
 
     def check(self, option: str, *more: str) -> None:
         """`option` is said of every tenant."""
@@ -74,6 +83,11 @@ class Tenants:
         command = [sys.executable, str(VERIFY), "--clouds-file", str(self.lab.clouds_yaml), *arguments]
         done = subprocess.run(command, cwd=self._folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _side_by_side(what: Callable[[Leaving], None], desks: list[Leaving]) -> None:
+    with ThreadPoolExecutor(len(desks)) as pool:
+        list(pool.map(what, desks))
 
 
 @pytest.fixture(scope="module")
@@ -105,14 +119,14 @@ def _prepare(lab: Lab, folder: Path, unknown: Iterable[Tenant]) -> None:
 
 
 def test_a_recreated_project_is_proved_and_its_undo_leaves_both_clouds_as_they_were(tenants: Tenants) -> None:
-    tenants.do(lambda desk: desk.move("recreate"))
+    tenants.move("recreate")
     tenants.check("--moved")
     tenants.do(lambda desk: desk.end("undo"))
     tenants.check("--undone")
 
 
 def test_a_project_moved_with_its_disks_is_proved_and_its_confirm_leaves_nothing_in_the_old_cloud(tenants: Tenants) -> None:
-    tenants.do(lambda desk: desk.move("snapshot"))
+    tenants.move("snapshot")
     names = sorted({server.name for desk in tenants.desks for server in desk.tenant.servers})
     tenants.check("--moved", *(one for name in names for one in ("--with-disk", name)))
     tenants.do(lambda desk: desk.end("confirm"))
