@@ -56,7 +56,7 @@ def ensure_networks(connection: Connection, tenant: Tenant) -> Ids:
     routed = {ip["subnet_id"] for port in neutron.ports(device_id=router.id) for ip in port.fixed_ips}
     for network in tenant.networks:
         if network.gateway and subnets[network.name] not in routed:
-            neutron.add_interface_to_router(router, subnet_id=subnets[network.name])
+            neutron.add_interface_to_router(router, subnet=subnets[network.name])
     return networks
 
 
