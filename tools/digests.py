@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from openstack.exceptions import raise_from_response
 
@@ -16,6 +20,8 @@ SCRATCH = "verify-scratch"
 WAIT_SECONDS = 600.0
 LOOK_SECONDS = 0.5
 CHUNK_BYTES = 2**20
+QEMU_IMG = shutil.which("qemu-img")
+"""Where it is there, volumes are handed out as qcow2, without what was never written, and read here: several times as fast."""
 STEADY_VOLUME = frozenset({"available", "in-use"})
 NOT_FOUND = 404
 
@@ -39,6 +45,20 @@ def sha256_of_image(cloud: Cloud, id: str, gibibytes: int = 0) -> str | None:
     return known[key]
 
 
+def sha256_of_disk_in(cloud: Cloud, id: str) -> str:
+    """Of the disk that a qcow2 image holds."""
+    with tempfile.TemporaryDirectory(prefix="verify-") as folder:
+        packed, disk = Path(folder, "packed"), Path(folder, "disk")
+        response = cloud.connection.image.get(f"/images/{id}/file", stream=True)
+        raise_from_response(response)
+        with packed.open("wb") as file:
+            for chunk in response.iter_content(CHUNK_BYTES):
+                file.write(chunk)
+        subprocess.run([str(QEMU_IMG), "convert", "-f", "qcow2", "-O", "raw", str(packed), str(disk)], check=True)
+        with disk.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @contextmanager
 def scratch_image(cloud: Cloud, id: str) -> Iterator[str]:
     """Wait until the image is there; delete it afterwards, whatever happens."""
@@ -52,11 +72,12 @@ def scratch_image(cloud: Cloud, id: str) -> Iterator[str]:
 
 def sha256_of_volume(cloud: Cloud, id: str) -> str | None:
     """Of the whole volume. It may be attached: in the lab nothing writes to it meanwhile."""
-    action = {"os-volume_upload_image": {"image_name": f"{SCRATCH}-{id}", "force": True, "disk_format": "raw", "container_format": "bare"}}
+    asked = {"image_name": f"{SCRATCH}-{id}", "force": True, "disk_format": "qcow2" if QEMU_IMG else "raw", "container_format": "bare"}
+    action = {"os-volume_upload_image": asked}
     response = cloud.connection.block_storage.post(f"/volumes/{id}/action", json=action, microversion="3.0")
     raise_from_response(response)
     with scratch_image(cloud, response.json()["os-volume_upload_image"]["image_id"]) as image:
-        digest = sha256_of_image(cloud, image)
+        digest = sha256_of_disk_in(cloud, image) if QEMU_IMG else sha256_of_image(cloud, image)
     wait(f"the volume {id} to be free", lambda: cloud.get("block_storage", f"/volumes/{id}")["volume"]["status"] in STEADY_VOLUME)
     return digest
 
