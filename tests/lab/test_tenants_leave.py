@@ -95,6 +95,7 @@ def tenants(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tena
     """The lab is left without them: they are gone from the old cloud, and what they have in the new one is deleted."""
     drawn = blueprint.draw(DEFAULT_SEED, DEFAULT_TENANTS, machines.running_hosts(lab, CloudName.OLD)).tenants
     seed.seed(lab)
+    _make_room(lab)
     folder = tmp_path_factory.mktemp("tenants")
     _prepare(lab, folder, (tenant for tenant in drawn if not tenant.in_new))
     given = yaml.safe_load((lab.folder / "tenants" / drawn[0].name / "decamp.yaml").read_text())
@@ -105,6 +106,14 @@ def tenants(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tena
         admin = clouds.connect("new", lab.clouds_yaml)
         for desk in desks:
             clear(admin, clouds.connect("new", desk.path / "clouds.yaml"))
+
+
+def _make_room(lab: Lab) -> None:
+    """All three fill two hosts to the brim: the new cloud promises more memory than there is, as operators let theirs."""
+    placement = connect(lab, CloudName.NEW).placement
+    for provider in placement.get("/resource_providers").json()["resource_providers"]:
+        inventory = f"/resource_providers/{provider['uuid']}/inventories/MEMORY_MB"
+        placement.put(inventory, json=placement.get(inventory).json() | {"allocation_ratio": 2.0}).raise_for_status()
 
 
 def _prepare(lab: Lab, folder: Path, unknown: Iterable[Tenant]) -> None:

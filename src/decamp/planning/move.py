@@ -308,6 +308,8 @@ def _into_new(draft: _Draft, resource: Resource) -> Action:
     if ref in asked.manners:
         args["manner"] = asked.manners[ref]
     locks = _locks(resource)
+    if not decision.member and (group := _strict_group(draft, resource)):
+        locks += _locks(group)
     if decision.member:
         args["member"] = msgspec.to_builtins(decision.member)
         locks += tuple(lock for server in _stopped_for(draft, decision.member) for lock in _locks(server))
@@ -321,6 +323,14 @@ def _into_new(draft: _Draft, resource: Resource) -> Action:
         changes=changes,
         why=decision.why,
     )
+
+
+def _strict_group(draft: _Draft, resource: Resource) -> Resource | None:
+    """The group whose servers are booted one after the other: Nova sees where the others are only when they are there, and gives one up
+    that it has put on the wrong host too often."""
+    ref = fields.server_group(resource) if resource.kind == "server" else None
+    group = draft.asked.resources.get(ref) if ref else None
+    return group if group and fields.field(group, "policy") in ("affinity", "anti-affinity") else None
 
 
 def _stopped_for(draft: _Draft, member: Member) -> list[Resource]:

@@ -467,6 +467,15 @@ def test_server_groups_of_one_name_share_a_lock_because_nothing_else_tells_them_
     assert action(plan, "create/server_group/g1").locks == action(plan, "create/server_group/g2").locks
 
 
+@pytest.mark.parametrize(("policy", "shared"), [("anti-affinity", 1), ("affinity", 1), ("soft-anti-affinity", 0)])
+def test_servers_of_a_group_that_nova_has_to_obey_are_booted_one_after_the_other(policy: str, shared: int):
+    group = resource("server_group", "g", name="web", policy=policy)
+    members = [server(name, group="g", server_group=["server_group", "g"]) for name in ("web-1", "web-2")]
+    plan = clean(old(group, *members))
+    first, second = (set(action(plan, f"create/server/{name}").locks) for name in ("web-1", "web-2"))
+    assert len(first & second) == shared
+
+
 # what cannot be carried
 
 
