@@ -32,6 +32,8 @@ LEAST_BYTES = 128 * 1024 * 1024
 """What is smaller is carried by the worker itself: sent again in a moment, and not worth a process."""
 
 LOOK_SECONDS = 0.2
+BEGIN_SECONDS = 60
+"""How long a carrier may take to begin: it has nothing else to do, but the machine may have."""
 STOP_SECONDS = 60
 """How long a carrier may take to hear that it is to stop: it hears nothing while the cloud takes no byte."""
 
@@ -288,9 +290,10 @@ class Detached:
         progress: Callable[[int, int], None],
         cancelled: Callable[[], bool],
     ) -> None:
-        told = False
+        told, begins_until = False, time.monotonic() + BEGIN_SECONDS
         while True:
-            lives = notes.is_kept or (process is not None and process.poll() is None and notes.last is None)
+            begins = process is not None and process.poll() is None and time.monotonic() < begins_until
+            lives = notes.is_kept or (begins and notes.last is None)
             last = notes.last or Note()
             if last.ended == CARRIED:
                 return
