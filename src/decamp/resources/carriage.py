@@ -293,8 +293,8 @@ class Detached:
         told, begins_until = False, time.monotonic() + BEGIN_SECONDS
         while True:
             begins = process is not None and process.poll() is None and time.monotonic() < begins_until
-            lives = notes.is_kept or (begins and notes.last is None)
-            last = notes.last or Note()
+            lives = (begins and notes.last is None) or notes.is_kept
+            last = notes.last or Note()  # looked at after that: a carrier notes how it ended before it is gone
             if last.ended == CARRIED:
                 return
             if last.ended:
