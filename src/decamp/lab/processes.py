@@ -31,6 +31,10 @@ SUDO_STUB = """\
 exec "$@"
 """
 
+WITHOUT_THREADS = {"EVENTLET_THREADPOOL_SIZE": "0"}
+"""Of eventlet's own, which Swift reads disks and Nova uploads images in. With greenlet 1.1.3, which 2023.1 has, on Python 3.11 Swift
+crashes among them, and Nova forgets to wake up who waits for one."""
+
 
 class Process(msgspec.Struct, frozen=True, kw_only=True):
     cloud: CloudName
@@ -212,7 +216,7 @@ def _nova(lab: Lab, cloud: CloudName, venv: Path) -> Process:
         service="nova",
         role="api",
         arguments=(_python(venv), str(SERVICES / "serve_nova.py"), "--config-file", str(lab.etc(cloud) / "nova" / "nova.conf")),
-        environment={"LAB_CLOUD": cloud, "LAB_PORT": str(lab.port(cloud, "nova"))},
+        environment={"LAB_CLOUD": cloud, "LAB_PORT": str(lab.port(cloud, "nova")), **WITHOUT_THREADS},
         log=_log(lab, cloud, "nova"),
     )
 
@@ -222,9 +226,7 @@ def _swift(lab: Lab, cloud: CloudName, venv: Path) -> list[Process]:
     if "swift" not in CLOUDS[cloud].services:
         return []
     arguments = (_python(venv), str(SERVICES / "serve_swift.py"), str(lab.etc(cloud) / "swift"), SWIFT_DEVICE)
-    # no threads for the disk: greenlet 1.1.3, which 2023.1 has, crashes among them on Python 3.11
-    environment = {"EVENTLET_THREADPOOL_SIZE": "0"}
-    return [Process(cloud=cloud, service="swift", role="api", arguments=arguments, environment=environment)]
+    return [Process(cloud=cloud, service="swift", role="api", arguments=arguments, environment=WITHOUT_THREADS)]
 
 
 def _workers(lab: Lab, cloud: CloudName, venv: Path) -> list[Process]:
