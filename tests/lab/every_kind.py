@@ -3,6 +3,8 @@ volumes: the lab's Cinder uploads no volume that has one, since its NFS driver k
 
 from __future__ import annotations
 
+import time
+
 from contract import EXTERNAL, PUBLIC_KEY, Ground, fresh_name, make_quota
 from contract_networks import CASES
 from contract_servers import MIB, boot, image
@@ -25,6 +27,8 @@ def fill(here: Ground) -> dict[str, str]:
 def _make_group(here: Ground) -> None:
     identity = here.admin.identity
     group = identity.create_group(name=fresh_name("group"))
+    # the group takes its users' tokens along, and those that they get in the same second
+    here.later.callback(time.sleep, 1.1)
     here.later.callback(identity.delete_group, group)
     identity.add_user_to_group(here.tenant.current_user_id, group)
     identity.assign_project_role_to_group(here.project, group, identity.find_role("reader", ignore_missing=False))
