@@ -24,7 +24,7 @@ from decamp.lab.layout import CloudName
 from decamp.lab.seed import DEFAULT_SEED, DEFAULT_TENANTS, blueprint, tenancy
 from decamp.lab.seed.blueprint import Tenant
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 VERIFY = Path(__file__).parents[2] / "tools" / "verify.py"
 SIZES = [flavor.name for flavor in FLAVORS[CloudName.OLD]]

@@ -174,8 +174,9 @@ def _removals(removed: Mapping[Ref, Resource], stacks: Mapping[Ref, Sequence[Ref
     """In the reverse of the order in which copies are made: what needs something goes before it.
 
     A router goes after all ports: one that a floating IP leads to holds the router's interface, and the floating IP may stay. A trunk
-    goes after all servers: the one that has its parent port holds it. A stack goes after its servers and containers, and
-    after all that hangs on its other members, which it takes along: of each of these it is proved that it is gone.
+    goes after all servers: the one that has its parent port holds it. So does an image: any of them may run from it. A stack goes after its
+    servers and containers, and after all that hangs on its other members, which it takes along: of each of these it is proved that it is
+    gone.
     """
     actions = {ref: _removal(ref, resource) for ref, resource in removed.items()}
     for stack, members in stacks.items():
@@ -185,7 +186,7 @@ def _removals(removed: Mapping[Ref, Resource], stacks: Mapping[Ref, Sequence[Ref
         kind: {action.id for ref, action in actions.items() if ref.kind == kind and ref not in taken}
         for kind in ("port", "floating_ip", "server")
     }
-    holding = {"router": of_kind["port"] | of_kind["floating_ip"], "trunk": of_kind["server"]}
+    holding = {"router": of_kind["port"] | of_kind["floating_ip"], "trunk": of_kind["server"], "image": of_kind["server"]}
     drafts: list[Draft] = []
     for ref, action in actions.items():
         own = {ref, *stacks.get(ref, ())}

@@ -163,8 +163,9 @@ def confirmed_with(own: Resource) -> list[str]:
     return ids(confirmed(plan, did(plan)))
 
 
-def test_an_image_that_is_the_projects_alone_goes_with_the_project_and_after_the_servers_of_it():
-    plan = move(old(port("nic"), server("db", ["nic"], image="golden"), golden()))
+@pytest.mark.parametrize("manner", ["recreate", "snapshot"])
+def test_an_image_that_is_the_projects_alone_goes_with_the_project_and_after_the_servers_of_it(manner: str):
+    plan = move(old(port("nic"), server("db", ["nic"], image="golden"), golden()), manner=manner)
     assert comes_after(confirmed(plan, did(plan)), "remove/image/golden", "remove/server/db")
     assert "remove/image/golden" in confirmed_with(golden(visibility="shared"))
 
