@@ -77,8 +77,8 @@ def volumes(ground: Ground) -> Iterator[Facts]:
 
     def fresh(volume: Facts) -> str | None:
         image = volume["volume_image_metadata"]
-        is_raw = ground.hashes and image.get("disk_format") == "raw"
-        return sha256_of_image(cloud, image["image_id"], volume["size"]) if is_raw else None
+        base = image.get("image_id") if ground.hashes and image.get("disk_format") == "raw" else None
+        return sha256_of_image(cloud, base, volume["size"]) if base else None
 
     for volume in with_digests(told, lambda volume: sha256_of_volume(cloud, volume["id"]) if ground.hashes else None):
         yield volume | {"fresh_sha256": fresh(volume)}
