@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from decamp.model.plan import Verb
 from decamp.model.refs import Ref
 
 REMOVED_FROM = "removed_from"
@@ -30,5 +31,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def gave_up(self) -> bool:
-        """Whether the old one was deleted, because its owner had confirmed that its copy is good."""
-        return self.verified_at is not None and self.facts.get(REMOVED_FROM) == "old"
+        """Whether the old one was deleted, because its owner had confirmed that its copy is good. Removals by earlier versions do not say
+        from where: they count as that, since a copy that may be all that there is stays."""
+        is_removal = self.new_id is None and self.verified_at is not None and self.action.startswith(f"{Verb.REMOVE}/")
+        return is_removal and self.facts.get(REMOVED_FROM, "old") == "old"

@@ -118,11 +118,13 @@ def test_what_another_run_used_goes_when_that_one_is_undone():
     assert "remove/network/net" in ids(undo)
 
 
-def test_a_copy_whose_old_one_was_deleted_is_all_that_there_is_and_stays():
+@pytest.mark.parametrize("says_where", [True, False])
+def test_a_copy_whose_old_one_was_deleted_is_all_that_there_is_and_stays(says_where: bool):
+    """Earlier versions' ledgers do not say where a removal was."""
     plan = moved()
     entries = did(plan)
-    confirm = plan_confirm(plan, entries, "run-1")
-    undo = plan_undo(plan, (*entries, *did(confirm, "run-2")), "run-1")
+    removals = did(plan_confirm(plan, entries, "run-1"), "run-2")
+    undo = plan_undo(plan, (*entries, *(one if says_where else msgspec.structs.replace(one, facts={}) for one in removals)), "run-1")
     assert {("server", "db", "conflict"), ("volume", "data", "conflict")} <= refusals(undo)
     assert not {"remove/server/db", "remove/volume/data", "start_server/server/db"} & set(ids(undo))
 
