@@ -52,6 +52,14 @@ def many(here: Ground) -> str:
     return name
 
 
+def of_twenty(here: Ground, kind: str) -> str:
+    name = fresh_name(kind)
+    put(here.tenant, name)
+    for number in range(20):
+        put(here.tenant, name, str(number), b"x")
+    return name
+
+
 @contextmanager
 def counting() -> Iterator[Counter[str]]:
     """Paths of what is put anywhere, each with how often."""
@@ -122,10 +130,7 @@ def test_a_cut_connection_goes_on_in_the_middle_of_an_object(lab: Lab, here: Gro
 
 
 def test_a_copy_that_is_cancelled_stops_and_another_attempt_goes_on(here: Ground) -> None:
-    name = fresh_name("cancelled")
-    put(here.tenant, name)
-    for number in range(20):
-        put(here.tenant, name, str(number), b"x")
+    name = of_twenty(here, "cancelled")
     resource, passage = here.read("container", name), here.passage("container")
     with pytest.raises(Failed, match="cancelled"):
         container.create(msgspec.structs.replace(passage, cancelled=lambda: True), resource)
@@ -134,10 +139,7 @@ def test_a_copy_that_is_cancelled_stops_and_another_attempt_goes_on(here: Ground
 
 
 def test_what_is_abandoned_goes_with_the_objects_that_it_has_and_what_is_whole_stays(here: Ground) -> None:
-    name = fresh_name("abandoned")
-    put(here.tenant, name)
-    for number in range(20):
-        put(here.tenant, name, str(number), b"x")
+    name = of_twenty(here, "abandoned")
     resource, passage = here.read("container", name), here.passage("container")
     with dying_after(10) as death:
         container.create(passage, resource)

@@ -18,8 +18,19 @@ Json = dict[str, Any]
 PAGE = 500
 """Objects a request: below the 1000 that Nova allows by default (api.max_limit)."""
 
+SENT_ONCE: Json = {"allow_reauth": False, "connect_retries": 0, "status_code_retries": 0}
+"""Of a request with a stream for its body, which can't be sent again: the session must not retry by itself."""
+
 _PAGED = frozenset({"network", "compute", "block_storage", "image"})
 """Keystone, of the services that are listed here, gives everything at once, and newer ones refuse a query that they do not know."""
+
+
+def accepted(cloud: Cloud, response: requests.Response, what: str) -> None:
+    """Of the answer to what is sent once. A token that has expired is given up, so that the next attempt has another."""
+    if response.status_code == 401:
+        cloud.connection.session.invalidate()
+        raise Unreachable(f"{cloud.name}: the token for {what} has expired: it is sent anew, with another")
+    raise_from_response(response)
 
 
 def listed(cloud: Cloud, service: str, path: str, key: str, query: Json | None = None) -> Iterator[Json]:

@@ -13,7 +13,8 @@ from decamp.clouds import Cloud
 from decamp.copy.stream import CHUNK_BYTES, Body, Receipt, digests_of, transfer
 from decamp.copy.unbroken import Busy, Opened, unbroken
 from decamp.model.effects import Pace, unpaced
-from decamp.model.errors import Failed, Refused, Unreachable
+from decamp.model.errors import Failed, Refused
+from decamp.resources import calls
 from decamp.resources.calls import Json
 from decamp.resources.image_data import got, hash_of, wait_active
 
@@ -136,19 +137,14 @@ def _is_still(image: Json, now: Json | None) -> bool:
 
 def _write_bytes(cloud: Cloud, id: str, body: Body) -> None:
     with cloud.calling(f"write the bytes of image {id}"):
-        # a stream can't be sent again, so the session must not retry by itself: the whole copy is what is repeated
+        # the whole copy is what is repeated
         response = cloud.connection.image.put(
             f"/images/{id}/file",
             data=body,
             # some servers end the connection after an upload: no later call should find it closed
             headers={"Content-Type": "application/octet-stream", "Connection": "close"},
             timeout=STORING_SECONDS,
-            allow_reauth=False,
-            connect_retries=0,
-            status_code_retries=0,
+            **calls.SENT_ONCE,
         )
-        if response.status_code == 401:
-            # the token was accepted when the image was made, a moment ago or in the last attempt
-            cloud.connection.session.invalidate()
-            raise Unreachable(f"{cloud.name}: the token for the bytes of image {id} has expired: the copy begins anew, with another")
-        raise_from_response(response)
+        # the token was accepted when the image was made, a moment ago or in the last attempt
+        calls.accepted(cloud, response, f"the bytes of image {id}")

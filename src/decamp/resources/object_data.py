@@ -21,7 +21,7 @@ from decamp.copy.stream import CHUNK_BYTES, Body, transfer
 from decamp.copy.unbroken import Busy, Opened, unbroken
 from decamp.model.errors import Failed, Unreachable
 from decamp.model.refs import Ref
-from decamp.resources import object_store
+from decamp.resources import calls, object_store
 from decamp.resources.calls import Json
 from decamp.resources.image_bytes import goes_on
 from decamp.resources.kind import Passage
@@ -299,15 +299,9 @@ def _put(
             data=body,
             params=query or {},
             headers=dict(headers),
-            # a stream can't be sent again, so the session must not retry by itself
-            allow_reauth=False,
-            connect_retries=0,
-            status_code_retries=0,
+            **calls.SENT_ONCE,
         )
-        if response.status_code == 401:
-            cloud.connection.session.invalidate()
-            raise Unreachable(f"{cloud.name}: the token for object {name} has expired: it is sent anew, with another")
-        raise_from_response(response)
+        calls.accepted(cloud, response, f"object {name}")
         return response.headers.get("Etag", "").strip('"')
 
 
