@@ -147,7 +147,7 @@ def test_a_vacate_in_a_cloud_that_goes_wrong_ends_with_what_can_be_reached_and_l
         "check",
         str(before),
         *options("--freed-host", freed),
-        *options("--left-host", {faults.killed, faults.rolling_back}),
+        *options("--left-host", staying),
         *options("--down-host", [faults.killed]),
         *options("--deleted", [faults.deleted]),
         *options("--stranded", stranded),

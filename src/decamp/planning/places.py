@@ -37,8 +37,9 @@ def no_place(packing: Packing, server: int, *, but: int) -> tuple[Reason, str]:
         )
     closest = int(allowed[np.lexsort((allowed, *_lacks(packing, number, allowed)))[0]])
     free = dict(zip(estate.resources, packing.free[closest].tolist(), strict=True))
-    lack, needs = capacity.told(shortage(one.allocations, free)), capacity.told(one.allocations)
-    return Reason.NO_CAPACITY, f"needs {needs}; the closest, {estate.hosts[closest].name}, lacks {lack} beside what it is to hold"
+    lack, name = shortage(one.allocations, free), estate.hosts[closest].name
+    miss = f"lacks {capacity.told(lack)} beside what it is to hold" if lack else "has room for it, but not beside others that leave with it"
+    return Reason.NO_CAPACITY, f"needs {capacity.told(one.allocations)}; the closest, {name}, {miss}"
 
 
 def _lacks(packing: Packing, number: int, hosts: Ints) -> tuple[Ints, Ints]:

@@ -152,6 +152,14 @@ def test_a_shortage_is_told_in_numbers():
     assert refusal.text == "name-of-s1 on a needs 4000 MEMORY_MB, 2 VCPU; the closest, b, lacks 904 MEMORY_MB beside what it is to hold."
 
 
+def test_a_place_that_others_of_its_host_take_is_no_shortage_of_its_own():
+    old = survey([host("a"), host("b", vcpus=4)], [server("s1", "a", vcpus=3), server("s2", "a", vcpus=3)])
+    (_, refusal) = vacate(old, "a").refusals
+    assert refusal.text == (
+        "name-of-s2 on a needs 2048 MEMORY_MB, 3 VCPU; the closest, b, has room for it, but not beside others that leave with it."
+    )
+
+
 @pytest.mark.parametrize("state", [{"status": "disabled"}, {"state": "down"}])
 def test_a_host_that_is_disabled_or_down_takes_nothing(state: dict[str, str]):
     old = survey([host("a"), host("b", **state)], [server("s1", "a")])
