@@ -191,11 +191,17 @@ def clear_project(admin: Cloud, inside: Cloud) -> None:
         all_of.image.delete_image(image)
     for server_group in list(own.compute.server_groups()):
         own.compute.delete_server_group(server_group)
+    clear_objects(own)
+    for container in list(own.object_store.containers()):
+        own.object_store.delete(path_of(container.name))
+    _clear_networks(all_of, mine)
+
+
+def clear_objects(own: Connection) -> None:
+    """What is in the project's containers."""
     for container in list(own.object_store.containers()):
         for one in list(own.object_store.objects(container)):
             own.object_store.delete(path_of(container.name, one.name))
-        own.object_store.delete(path_of(container.name))
-    _clear_networks(all_of, mine)
 
 
 BEFORE_ROUTERS = (("ips", "ip"), ("rbac_policies", "rbac_policy"), ("trunks", "trunk"))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from contract import EXTERNAL, Ground, ground
+from contract import EXTERNAL, Ground, clear_objects, ground
 from contract_objects import put
 from contract_servers import image
 
@@ -52,10 +52,11 @@ def with_application_credentials(here: Ground, folder: Path, clouds: tuple[str, 
 
 @contextmanager
 def ground_for_stacks(clouds_file: Path, folder: Path) -> Iterator[Ground]:
-    """A tenant's, whose stacks are deleted first: Heat deletes what they made."""
+    """A tenant's, whose stacks are deleted first: Heat deletes what they made, but for containers with something in them."""
     with ground(clouds_file, folder, "tenant") as here:
         yield here
         for connection in (here.tenant, here.new.connection):
+            clear_objects(connection)
             for one in list(connection.orchestration.stacks()):
                 connection.orchestration.delete_stack(one)
                 connection.orchestration.wait_for_delete(one, wait=WAIT_SECONDS)
