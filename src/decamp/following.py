@@ -14,7 +14,7 @@ from decamp.model.plan import Plan, VacateGoal, Verb
 from decamp.model.policy import Policy
 from decamp.model.run import Conclusion, Later, RunState
 from decamp.model.survey import Survey
-from decamp.planning.follow_up import goal_of, plan_release, refusals, rest
+from decamp.planning.follow_up import goal_of, plan_gathering, plan_release, refusals, rest
 
 Say = Callable[[str], None]
 
@@ -59,6 +59,8 @@ def _plan_rest(means: Means, chain: Chain, say: Say) -> FollowUp | Later | Concl
     if left.again_at:
         seconds = max(1.0, (left.again_at - now).total_seconds())
         return Later(seconds=seconds, text=f"waits until {left.again_at:%H:%M:%S} UTC, then tries again what failed")
+    if left.hosts and (release := plan_gathering(chain)):
+        return FollowUp(plan=release)
     text = f"{len(chain.freed)} of {len(chain.hosts)} hosts are free, and no plan can free another now."
     conclusion = Conclusion(state=RunState.FAILED, text=text, refusals=tuple(refused.values()), where=_where(chain, survey))
     return _closing(chain, conclusion)

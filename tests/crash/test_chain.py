@@ -44,3 +44,21 @@ def test_a_vacate_that_dies_at_every_stage_of_its_runs_ends_as_if_it_had_not(tmp
         "h3": HostOutcome.STAYS,
     }
     assert [one.outcome for one in server_accounts(chain)] == [ServerOutcome.MOVED, ServerOutcome.MOVED, ServerOutcome.HARMED]
+
+
+def test_of_hosts_that_cannot_all_be_freed_one_takes_the_others_servers_also_through_deaths(tmp_path: Path) -> None:
+    url, folder = f"sqlite:///{tmp_path}/state/decamp.sqlite", tmp_path / "estate"
+    plan = vacating.fill_beside_a_host_that_lets_nobody_in(folder)
+    assert plan.forecast.freed_hosts == ("h1", "h2")
+
+    story = apply_until_done(url, plan, "vacating:performers", str(folder), tmp_path, "after plan|take_up|after perform of enable_service")
+
+    assert story.exit_code == 0, story.output
+    with open_runs(url) as runs:
+        chain = runs.chain(runs.all()[0].id)
+    assert [link.releases for link in chain.links] == [False, False, True, False]
+    assert len(chain.freed) == 1
+    assert sorted(one.outcome for one in host_accounts(chain)) == [HostOutcome.FREED, HostOutcome.STAYS]
+    (kept,) = {"h1", "h2"} - chain.freed
+    assert {one["status"] for one in vacating.Estate(folder).all("hosts").values()} == {"enabled"}
+    assert [vacating.Estate(folder).read("servers", name)["host"] for name in ("s1", "s2")] == [kept] * 2  # type: ignore[index]

@@ -72,6 +72,16 @@ def fill(folder: Path) -> Plan:
     return plan(VacateGoal(hosts=("h1", "h2", "h3")), estate.survey())
 
 
+def fill_beside_a_host_that_lets_nobody_in(folder: Path) -> Plan:
+    """Two hosts to be freed onto a third, which nobody gets into: one of them has to take the other's server."""
+    estate = Estate(folder)
+    for name in ("h1", "h2", "keep"):
+        estate.write("hosts", name, {"status": "enabled", "state": "up"})
+    for name, on in (("s1", "h1"), ("s2", "h2"), ("s3", "keep"), ("s4", "keep")):
+        estate.write("servers", name, {"host": on, "status": "ACTIVE", "fails": "keep"})
+    return plan(VacateGoal(max=True), estate.survey())
+
+
 def plan(goal: VacateGoal, old: Survey) -> Plan:
     made = plan_vacate(old, POLICY, goal=goal, made_from={"old": sha256(old), "policy": sha256(POLICY)})
     assert not replay(made, {"old": old}, POLICY)
@@ -163,8 +173,9 @@ class Migrate(Prove):
         if there["fails"] == "error":
             self.estate.write("servers", name, there | {"status": "ERROR"})
             raise Failed("in ERROR", setback=Setback(failure=Failure.SERVER_ERROR, servers=(name,)))
-        if there["fails"] == "once":
-            self.estate.write("servers", name, there | {"fails": ""})
+        if there["fails"] in {"once", action.args["to"]}:
+            if there["fails"] == "once":
+                self.estate.write("servers", name, there | {"fails": ""})
             raise Failed("rolled back", setback=Setback(failure=Failure.ROLLED_BACK, servers=(name,), host=action.args["to"]))
         self.estate.count(f"migrate {name}")
         self.estate.write("servers", name, there | {"host": action.args["to"]})

@@ -198,6 +198,8 @@ class VacateGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="verb", ta
     hosts: tuple[str, ...] = ()
     count: int | None = None
     max: bool = False
+    among: bool = False
+    """As many of `hosts` as can be freed; those that stay take servers of the others."""
     keep_stopped: bool = False
     """Stopped servers are not migrated; policy says whether they are shelved or refused."""
     follows: str | None = None

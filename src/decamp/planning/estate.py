@@ -97,8 +97,9 @@ class Estate:
         self.receives: Bools = np.array([receives.allows(host) for host in self.hosts], dtype=bool)
         """In Nova's eyes."""
         self.takes: Bools = self.receives & ~self.is_untouched & ~_mask(len(self.hosts), self.emptied_by)
-        """Whether this plan may send servers there; those that the goal names to be freed or shunned are none."""
-        self.takes[[self.number[name] for name in (*self.goal.hosts, *self.goal.shun) if name in self.number]] = False
+        """Whether this plan may send servers there; what the goal shuns, and what it wants free whatever it takes, is no place for them."""
+        closed = (*self.goal.shun, *(() if self.goal.among else self.goal.hosts))
+        self.takes[[self.number[name] for name in closed if name in self.number]] = False
 
     def _is_freeable(self, number: int, host: Host) -> bool:
         on = self.on[number]

@@ -71,10 +71,27 @@ def refusals(rest: Rest) -> tuple[Refusal, ...]:
 
 
 def goal_of(chain: Chain, rest: Rest) -> VacateGoal:
-    """Nothing is asked for that the first plan did not show."""
+    """Nothing is asked for that the first plan did not show.
+
+    After a release, hosts that nobody asked for by name may take the servers of the others.
+    """
     first = chain.links[0].plan.goal
-    kept = isinstance(first, VacateGoal) and first.keep_stopped
-    return VacateGoal(hosts=rest.hosts, keep_stopped=kept, follows=chain.last.id, avoid=rest.avoid, shun=rest.shun, stay=rest.stay)
+    return VacateGoal(
+        hosts=rest.hosts,
+        among=chain.links[-1].releases and not _is_by_name(chain),
+        keep_stopped=isinstance(first, VacateGoal) and first.keep_stopped,
+        follows=chain.last.id,
+        avoid=rest.avoid,
+        shun=rest.shun,
+        stay=rest.stay,
+    )
+
+
+def plan_gathering(chain: Chain) -> Plan | None:
+    """Give back what is cordoned, so that of the hosts that are left one may take what is on another; null where that can't help."""
+    release = plan_release(chain)
+    can_help = len(release.actions) > 1 and not chain.links[-1].releases and not _is_by_name(chain)
+    return release if can_help else None
 
 
 def plan_release(chain: Chain) -> Plan:
@@ -82,7 +99,9 @@ def plan_release(chain: Chain) -> Plan:
 
     What an operator disabled the performer leaves so.
     """
-    cordoned = frozenset(host for link in chain.fresh for host in link.tried(Verb.DISABLE_SERVICE))
+    cordoned: frozenset[str] = frozenset()
+    for link in chain.fresh:
+        cordoned = (cordoned | link.tried(Verb.DISABLE_SERVICE)) - link.done(Verb.ENABLE_SERVICE)
     stopped = frozenset(host for link in chain.fresh for host in link.done(Verb.STOP_COMPUTE))
     kept = sorted(cordoned - stopped - chain.freed)
     return Plan(
@@ -100,6 +119,12 @@ def plan_release(chain: Chain) -> Plan:
             for host in kept
         ),
     ).sealed()
+
+
+def _is_by_name(chain: Chain) -> bool:
+    """Whether somebody wants these hosts free, and not as many as can be."""
+    first = chain.links[0].plan.goal
+    return isinstance(first, VacateGoal) and bool(first.hosts)
 
 
 def _given_up(trouble: Trouble, policy: Policy) -> bool:

@@ -13,7 +13,7 @@ from decamp.model.policy import Policy
 from decamp.model.refs import Ref
 from decamp.model.run import ActionReport, ActionState, RunReport, RunState
 from decamp.model.setbacks import Failure, Setback
-from decamp.planning.follow_up import goal_of, plan_release, refusals, rest
+from decamp.planning.follow_up import goal_of, plan_gathering, plan_release, refusals, rest
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 POLICY = Policy(migration_attempts=3, retry_seconds=60)
@@ -138,6 +138,42 @@ def test_what_was_cordoned_and_is_not_free_is_given_back_but_for_what_is_stopped
         (Verb.ENABLE_SERVICE, "h4"),
     ], "a cordon that found new servers stands, though it failed"
     assert Link(plan=release, report=chain.last).releases
+
+
+def released(number: int, *hosts: str) -> Link:
+    """A run that gave these hosts back."""
+    actions = tuple(step(Verb.ENABLE_SERVICE, host) for host in hosts)
+    plan = Plan(goal=VacateGoal(hosts=hosts), made_from={}, actions=actions).sealed()
+    reports = tuple(ActionReport(id=one.id, verb=one.verb, target=one.target, state=ActionState.DONE, attempts=1) for one in actions)
+    return Link(plan=plan, report=msgspec.structs.replace(link(number, {}).report, plan=plan.id, actions=reports))
+
+
+def of_as_many_as_can_be(first: Link) -> Link:
+    return Link(plan=msgspec.structs.replace(first.plan, goal=VacateGoal(max=True)).sealed(), report=first.report)
+
+
+def test_hosts_that_nobody_named_are_given_back_to_take_each_others_servers_and_once_only() -> None:
+    first = of_as_many_as_can_be(link(1, {"h1": Verb.LIVE_MIGRATE, "h2": Verb.LIVE_MIGRATE}))
+    gathering = plan_gathering(Chain(links=(first,)))
+    assert gathering
+    assert [action.target.id for action in gathering.actions] == ["h1", "h2"]
+    after = Chain(links=(first, released(2, "h1", "h2")))
+    goal = goal_of(after, rest(after, POLICY, NOW))
+    assert (goal.hosts, goal.among) == (("h1", "h2"), True)
+    assert plan_gathering(after) is None
+    assert plan_release(after).actions == ()
+
+
+def test_one_host_has_nothing_to_gain_from_its_own_return() -> None:
+    first = of_as_many_as_can_be(link(1, {"h1": Verb.LIVE_MIGRATE, "h2": None}))
+    assert plan_gathering(Chain(links=(first,))) is None
+
+
+def test_a_host_that_somebody_wants_free_by_name_takes_nobodys_servers() -> None:
+    first = link(1, {"h1": Verb.LIVE_MIGRATE, "h2": Verb.LIVE_MIGRATE})
+    assert plan_gathering(Chain(links=(first,))) is None
+    after = Chain(links=(first, released(2, "h1", "h2")))
+    assert not goal_of(after, rest(after, POLICY, NOW)).among
 
 
 def sent(number: int, *migrations: tuple[str, str, str, Failure | None]) -> Link:

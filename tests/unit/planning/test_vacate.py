@@ -152,6 +152,14 @@ def test_a_shortage_is_told_in_numbers():
     assert refusal.text == "name-of-s1 on a needs 4000 MEMORY_MB, 2 VCPU; the closest, b, lacks 904 MEMORY_MB beside what it is to hold."
 
 
+def test_a_host_that_is_named_takes_the_servers_of_another_only_where_the_goal_says_so():
+    old = survey([host("a"), host("b"), host("c", vcpus=2)], [server("s1", "a"), server("s2", "b"), server("s3", "c")])
+    assert vacate(old, "a", "b").forecast.freed_hosts == ()
+    among = plan_vacate(old, Policy(), goal=VacateGoal(hosts=("a", "b"), among=True), made_from={"old": sha256(old)})
+    assert moves(clean(old, among)) in ({"s1": ("a", "b")}, {"s2": ("b", "a")})
+    assert len(among.forecast.freed_hosts) == 1
+
+
 def test_a_place_that_others_of_its_host_take_is_no_shortage_of_its_own():
     old = survey([host("a"), host("b", vcpus=4)], [server("s1", "a", vcpus=3), server("s2", "a", vcpus=3)])
     (_, refusal) = vacate(old, "a").refusals
