@@ -12,12 +12,15 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from decamp.lab.layout import CLOUDS, CloudName, Lab
 
 COUNTING = Path(__file__).parent / "counting"
+LATEST_SECONDS = 10
+"""How long a process that a program started may go on after it."""
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +30,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     cpu_seconds: float = 0
     """Of the programs; the clouds' own is not in it."""
     peak_mib: float = 0
-    """Resident, of the largest process."""
+    """Resident, of the largest program: its processes together, as if all had been at their peak at one time."""
     calls: int = 0
     """HTTP requests to both clouds."""
     read_bytes: int = 0
@@ -69,7 +72,7 @@ def run(lab: Lab, command: Sequence[str], folder: Path, log: Path, *, seconds: f
             interrupt.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
         wall_seconds = time.perf_counter() - began
-        told = [json.loads(file.read_text()) for file in Path(counts).glob("*.json")]
+        told = _told(Path(counts))
     ports = {cloud: {str(lab.port(cloud, service)) for service in CLOUDS[cloud].services} for cloud in (CloudName.OLD, CloudName.NEW)}
 
     def total(place: int, *clouds: CloudName) -> int:
@@ -77,14 +80,22 @@ def run(lab: Lab, command: Sequence[str], folder: Path, log: Path, *, seconds: f
 
     return Taken(
         wall_seconds=wall_seconds,
-        cpu_seconds=usage.ru_utime + usage.ru_stime,
-        peak_mib=max((one["peak_kib"] for one in told), default=0) / 1024,
+        cpu_seconds=max(usage.ru_utime + usage.ru_stime, sum(one["cpu_seconds"] for one in told)),
+        peak_mib=sum(one["peak_kib"] for one in told) / 1024,
         calls=total(0, CloudName.OLD, CloudName.NEW),
         read_bytes=total(1, CloudName.OLD),
         written_bytes=total(2, CloudName.NEW),
         back_bytes=total(1, CloudName.NEW),
         status=process.returncode,
     )
+
+
+def _told(counts: Path) -> list[dict[str, Any]]:
+    """By each process: also by one that ends a moment after who started it. Of one that was killed there is nothing."""
+    until = time.monotonic() + LATEST_SECONDS
+    while any(not file.stat().st_size for file in counts.iterdir()) and time.monotonic() < until:
+        time.sleep(0.1)
+    return [json.loads(text) for file in counts.iterdir() if (text := file.read_text())]
 
 
 def decamp() -> list[str]:

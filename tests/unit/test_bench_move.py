@@ -72,6 +72,20 @@ def test_calls_and_bytes_of_a_program_are_counted_by_cloud(tmp_path: Path, port:
     assert old.peak_mib > 10
 
 
+def test_what_a_program_starts_and_does_not_wait_for_is_counted_with_it(tmp_path: Path, port: int):
+    child = "import time; print(flush=True); time.sleep(1)" + CLIENT
+    parent = f"""
+import subprocess, sys
+subprocess.Popen([sys.executable, "-c", {child!r}, "{port}"], stdout=subprocess.PIPE).stdout.read(1)
+"""
+    lab = lab_with(CloudName.OLD, port, tmp_path)
+    alone = measuring.run(lab, [sys.executable, "-c", CLIENT, str(port)], tmp_path, tmp_path / "log")
+    both = measuring.run(lab, [sys.executable, "-c", parent], tmp_path, tmp_path / "log")
+    assert both.calls == alone.calls
+    assert both.peak_mib > alone.peak_mib + 5
+    assert both.cpu_seconds > alone.cpu_seconds / 2
+
+
 def test_a_program_that_takes_too_long_is_interrupted_and_counted_up_to_there(tmp_path: Path, port: int):
     slow = CLIENT.replace("sys.exit(3)", "import time; time.sleep(60)")
     taken = measuring.run(

@@ -1,7 +1,8 @@
 """Counts the calls and the bytes of whatever Python program finds this folder on its PYTHONPATH, at its sockets, by port of the other end.
 
-Written as JSON into a file of its own in the folder $BENCH_TRAFFIC when the process ends, beside its peak of resident memory, which the
-kernel tells a parent only with the parent's own in it: {"peak_kib": ..., "ports": {port: [calls, bytes received, bytes sent]}}.
+Written as JSON into a file of its own in the folder $BENCH_TRAFFIC when the process ends (it is empty until then), beside its processor
+time and its peak of resident memory, which the kernel tells a parent only with the parent's own in it:
+{"cpu_seconds": ..., "peak_kib": ..., "ports": {port: [calls, bytes received, bytes sent]}}.
 """
 
 import atexit
@@ -11,6 +12,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from pathlib import Path
 
 _counts: dict[int, list[int]] = {}
@@ -53,10 +55,14 @@ def _counted(name, received):
     setattr(socket.socket, name, method)
 
 
+def _file() -> Path:
+    return Path(os.environ["BENCH_TRAFFIC"]) / f"{os.getpid()}.json"
+
+
 def _write() -> None:
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    told = {"peak_kib": int(peak.split()[1]), "ports": _counts}
-    (Path(os.environ["BENCH_TRAFFIC"]) / f"{os.getpid()}.json").write_text(json.dumps(told))
+    told = {"cpu_seconds": time.process_time(), "peak_kib": int(peak.split()[1]), "ports": _counts}
+    _file().write_text(json.dumps(told))
 
 
 if "BENCH_TRAFFIC" in os.environ:
@@ -66,6 +72,7 @@ if "BENCH_TRAFFIC" in os.environ:
         _counted(name, received=True)
     for name in ("send", "sendall"):
         _counted(name, received=False)
+    _file().touch()
     atexit.register(_write)
     # who is started in the background by a shell is left to ignore it; an interrupt has to end it, and what it counted be written
     signal.signal(signal.SIGINT, signal.default_int_handler)
