@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from decamp.model.accounts import servers_of, unmoved
+from decamp.model.accounts import harmed, servers_of, unmoved
 from decamp.model.chain import Chain, FollowUp
 from decamp.model.errors import Error, Unreachable
 from decamp.model.plan import Plan, VacateGoal, Verb
 from decamp.model.policy import Policy
 from decamp.model.run import Conclusion, Later, RunState
 from decamp.model.survey import Survey
-from decamp.planning.follow_up import goal_of, plan_gathering, plan_release, refusals, rest
+from decamp.planning.follow_up import Rest, cordoned, goal_of, may_gather, plan_release, refusals, rest, targets, with_cordons_lifted
 
 Say = Callable[[str], None]
 
@@ -53,17 +53,36 @@ def _plan_rest(means: Means, chain: Chain, say: Say) -> FollowUp | Later | Concl
     if left.hosts:
         say(f"plans the rest: {len(left.hosts)} of {len(chain.hosts)} hosts")
         plan = means.plan(goal_of(chain, left), survey)
-        if any(action.verb is Verb.DELETE_SERVICE for action in plan.actions):
+        if _frees(plan):
             return FollowUp(plan=plan)
         refused |= {refusal.ref: refusal for refusal in plan.refusals}
     if left.again_at:
         seconds = max(1.0, (left.again_at - now).total_seconds())
         return Later(seconds=seconds, text=f"waits until {left.again_at:%H:%M:%S} UTC, then tries again what failed")
-    if left.hosts and (release := plan_gathering(chain)):
-        return FollowUp(plan=release)
+    if may_gather(chain, left):
+        say(f"looks which of {len(left.hosts)} hosts could take the servers of the others")
+        gathered = _gather(means, chain, left, survey)
+        if gathered.actions:
+            return FollowUp(plan=gathered)
+        refused |= {refusal.ref: refusal for refusal in gathered.refusals}
     text = f"{len(chain.freed)} of {len(chain.hosts)} hosts are free, and no plan can free another now."
     conclusion = Conclusion(state=RunState.FAILED, text=text, refusals=tuple(refused.values()), where=_where(chain, survey))
     return _closing(chain, conclusion)
+
+
+def _gather(means: Means, chain: Chain, left: Rest, survey: Survey) -> Plan:
+    """Of the hosts that are left some take the servers of others. Those that are to take them are given back first, by a run of its own."""
+    goal = goal_of(chain, left, among=True)
+    plan = means.plan(goal, with_cordons_lifted(chain, left, survey))
+    if not _frees(plan):
+        return plan
+    if closed := targets(plan) & cordoned(chain):
+        return plan_release(chain, closed, "is to take servers of other hosts that are left")
+    return means.plan(goal, survey)
+
+
+def _frees(plan: Plan) -> bool:
+    return any(action.verb is Verb.DELETE_SERVICE for action in plan.actions)
 
 
 def _closing(chain: Chain, conclusion: Conclusion) -> FollowUp | Conclusion:
@@ -74,4 +93,4 @@ def _closing(chain: Chain, conclusion: Conclusion) -> FollowUp | Conclusion:
 
 def _where(chain: Chain, survey: Survey) -> dict[str, str | None]:
     there = {server.id: server.host for server in survey.servers}
-    return {server: there.get(server) for server in unmoved(chain, servers_of(chain))}
+    return {server: there.get(server) for server in (*unmoved(chain, servers_of(chain)), *sorted(harmed(chain)))}

@@ -34,14 +34,14 @@ def servers_of(chain: Chain) -> tuple[str, ...]:
 
 
 def unmoved(chain: Chain, servers: Iterable[str]) -> tuple[str, ...]:
-    """Those of which no action is done that got them off their host."""
-    moved = frozenset(server for link in chain.links for verb in MIGRATIONS for server in link.done(verb))
-    return tuple(server for server in servers if server not in moved)
+    """Those of which no action is done that got them off their host, or of which the last one brought them back there."""
+    moves = _moves(chain)
+    return tuple(server for server in servers if server not in moves)
 
 
 def exit_code(chain: Chain) -> int:
     """0 done; 1 where a server came to harm; 3 where the hosts that stay are refused; else as the last run's."""
-    if _harmed(chain):
+    if harmed(chain):
         return Failed.exit_code
     if chain.state is RunState.DONE:
         return 0
@@ -79,16 +79,18 @@ def server_accounts(chain: Chain) -> tuple[ServerAccount, ...]:
         one.ref.id: one.reason.value for one in (*(one for link in chain.links for one in link.plan.refusals), *_last_refusals(chain))
     }
     found = chain.conclusion.where if chain.conclusion else {}
-    harmed, freed = _harmed(chain), chain.freed
+    came_to_harm, freed = harmed(chain), chain.freed
 
     def account(server: str) -> ServerAccount:
+        host = came_from[server]
+        if server in came_to_harm:
+            last = moves[server][1] if server in moves else None if host in freed else host
+            now = found.get(server, last)
+            return ServerAccount(server=server, outcome=ServerOutcome.HARMED, host=now, text=why.get(Ref("server", server), ""))
         if server in moves:
             outcome, host, text = moves[server]
             return ServerAccount(server=server, outcome=outcome, host=host, text=text)
-        host = came_from[server]
         now = found.get(server, None if host in freed else host)
-        if server in harmed:
-            return ServerAccount(server=server, outcome=ServerOutcome.HARMED, host=now, text=why.get(Ref("server", server), ""))
         if now is None:
             return ServerAccount(server=server, outcome=ServerOutcome.GONE, text="it left by itself")
         if now != host:
@@ -175,8 +177,9 @@ def _between(begin: str, end: datetime) -> float:
 
 
 def _moves(chain: Chain) -> dict[str, tuple[ServerOutcome, str | None, str]]:
-    """Server -> how it left its host by an action that is done, where it is now, and what was said."""
+    """Server -> how it left its host by an action that is done, where it is now, and what was said; not of one that came back to it."""
     moves: dict[str, tuple[ServerOutcome, str | None, str]] = {}
+    came_from = _came_from(chain)
     for link in chain.links:
         targets = {action.id: action.args.get("to") for action in link.plan.actions}
         for one in link.report.actions:
@@ -188,10 +191,10 @@ def _moves(chain: Chain) -> dict[str, tuple[ServerOutcome, str | None, str]]:
                 moves[one.target.id] = (ServerOutcome.SHELVED, None, one.said)
             else:
                 moves[one.target.id] = (ServerOutcome.MOVED, targets[one.id], one.said)
-    return moves
+    return {server: move for server, move in moves.items() if move[1] is None or move[1] != came_from.get(server)}
 
 
-def _harmed(chain: Chain) -> frozenset[str]:
+def harmed(chain: Chain) -> frozenset[str]:
     """Servers of which the last migration did that."""
     harmed: set[str] = set()
     for link in chain.links:

@@ -20,7 +20,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def releases(self) -> bool:
-        """It only gives hosts back that stay."""
+        """It only gives hosts back."""
         verbs = {action.verb for action in self.plan.actions}
         return isinstance(self.plan.goal, VacateGoal) and verbs == {Verb.ENABLE_SERVICE}
 

@@ -10,7 +10,7 @@ import msgspec
 from decamp.model import plan as plan_module
 from decamp.model import survey as survey_module
 from decamp.model.errors import BadInput
-from decamp.model.plan import Plan, content_id
+from decamp.model.plan import Plan, content_id, sealing_id
 from decamp.model.survey import Survey
 
 Document = TypeVar("Document", Survey, Plan)
@@ -37,12 +37,17 @@ def decode_survey(data: bytes, where: str) -> Survey:
 def decode_plan(data: bytes, where: str) -> Plan:
     """Raises BadInput; also for a plan whose id is not that of its content: it was edited by hand, or damaged."""
     plan = _decode(data, Plan, plan_module.SCHEMA, where)
-    if plan.id != content_id(plan):
+    if plan.id not in {content_id(plan), _id_as_written(data)}:
         raise BadInput(
             f"{where}: the plan's content does not belong to its id {plan.id!r}: it was changed after it was made. "
             "Make it anew with `decamp plan`."
         )
     return plan
+
+
+def _id_as_written(data: bytes) -> str:
+    """Of a plan that an earlier version made: without the fields that plans have had since."""
+    return sealing_id(msgspec.json.decode(data) | {"id": ""})
 
 
 def _decode(data: bytes, wanted: type[Document], schema: str, where: str) -> Document:

@@ -211,6 +211,11 @@ class VacateGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="verb", ta
     stay: dict[str, str] = {}
     """Server -> why its migration is not tried again: a sentence."""
 
+    @property
+    def closed(self) -> frozenset[str]:
+        """Hosts that nothing is sent to."""
+        return frozenset(self.shun) | frozenset(() if self.among else self.hosts)
+
 
 class ExpandGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="verb", tag="expand"):
     hosts: tuple[str, ...]
@@ -266,5 +271,9 @@ def as_read(plan: Plan) -> Plan:
 
 
 def content_id(plan: Plan) -> str:
-    blank = msgspec.structs.replace(as_read(plan), id="")
+    return sealing_id(msgspec.structs.replace(as_read(plan), id=""))
+
+
+def sealing_id(blank: Any) -> str:
+    """Of a plan, or of what its document says, with an empty id."""
     return hashlib.sha256(msgspec.json.encode(blank, order="deterministic")).hexdigest()[:16]

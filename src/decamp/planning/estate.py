@@ -98,8 +98,7 @@ class Estate:
         """In Nova's eyes."""
         self.takes: Bools = self.receives & ~self.is_untouched & ~_mask(len(self.hosts), self.emptied_by)
         """Whether this plan may send servers there; what the goal shuns, and what it wants free whatever it takes, is no place for them."""
-        closed = (*self.goal.shun, *(() if self.goal.among else self.goal.hosts))
-        self.takes[[self.number[name] for name in closed if name in self.number]] = False
+        self.takes[[self.number[name] for name in self.goal.closed if name in self.number]] = False
 
     def _is_freeable(self, number: int, host: Host) -> bool:
         on = self.on[number]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import msgspec
@@ -12,6 +13,7 @@ from decamp.model.policy import Policy
 from decamp.model.refs import Ref
 from decamp.model.run import ActionReport, ActionState
 from decamp.model.setbacks import HARMFUL, Failure, Retry
+from decamp.model.survey import Survey
 
 MIGRATIONS = frozenset({Verb.LIVE_MIGRATE, Verb.COLD_MIGRATE, Verb.SHELVE})
 
@@ -70,40 +72,47 @@ def refusals(rest: Rest) -> tuple[Refusal, ...]:
     return (*servers, *hosts)
 
 
-def goal_of(chain: Chain, rest: Rest) -> VacateGoal:
-    """Nothing is asked for that the first plan did not show.
-
-    After a release, hosts that nobody asked for by name may take the servers of the others.
-    """
+def goal_of(chain: Chain, rest: Rest, *, among: bool = False) -> VacateGoal:
+    """Nothing is asked for that the first plan did not show."""
     first = chain.links[0].plan.goal
+    kept = isinstance(first, VacateGoal) and first.keep_stopped
     return VacateGoal(
-        hosts=rest.hosts,
-        among=chain.links[-1].releases and not _is_by_name(chain),
-        keep_stopped=isinstance(first, VacateGoal) and first.keep_stopped,
-        follows=chain.last.id,
-        avoid=rest.avoid,
-        shun=rest.shun,
-        stay=rest.stay,
+        hosts=rest.hosts, among=among, keep_stopped=kept, follows=chain.last.id, avoid=rest.avoid, shun=rest.shun, stay=rest.stay
     )
 
 
-def plan_gathering(chain: Chain) -> Plan | None:
-    """Give back what is cordoned, so that of the hosts that are left one may take what is on another; null where that can't help."""
-    release = plan_release(chain)
-    can_help = len(release.actions) > 1 and not chain.links[-1].releases and not _is_by_name(chain)
-    return release if can_help else None
+def may_gather(chain: Chain, rest: Rest) -> bool:
+    """Whether hosts that are left may take each other's servers: not those that somebody wants free by name."""
+    first = chain.links[0].plan.goal
+    return bool(rest.hosts) and isinstance(first, VacateGoal) and not first.hosts
 
 
-def plan_release(chain: Chain) -> Plan:
-    """Give back what was cordoned and is not freed; without actions where there is nothing. A host whose nova-compute is stopped stays so.
+def with_cordons_lifted(chain: Chain, rest: Rest, old: Survey) -> Survey:
+    """The cloud as it were if the hosts that are cordoned were given back."""
+    lifted = cordoned(chain) - rest.kept.keys()
+    hosts = (msgspec.structs.replace(host, status="enabled") if host.name in lifted else host for host in old.hosts)
+    return msgspec.structs.replace(old, hosts=tuple(hosts))
+
+
+def targets(plan: Plan) -> frozenset[str]:
+    """Hosts that it sends servers to."""
+    return frozenset(action.args["to"] for action in plan.actions if action.verb in MIGRATIONS and action.args.get("to"))
+
+
+def cordoned(chain: Chain) -> frozenset[str]:
+    """Hosts that the chain disabled and that are not free. One whose nova-compute is stopped does not count: it stays so."""
+    disabled: frozenset[str] = frozenset()
+    for link in chain.fresh:
+        disabled = (disabled | link.tried(Verb.DISABLE_SERVICE)) - link.done(Verb.ENABLE_SERVICE)
+    return disabled - frozenset(host for link in chain.fresh for host in link.done(Verb.STOP_COMPUTE)) - chain.freed
+
+
+def plan_release(chain: Chain, hosts: Iterable[str] | None = None, why: str = "was cordoned to be freed, and stays") -> Plan:
+    """Give back what is cordoned, of these hosts if they are given; without actions where there is nothing.
 
     What an operator disabled the performer leaves so.
     """
-    cordoned: frozenset[str] = frozenset()
-    for link in chain.fresh:
-        cordoned = (cordoned | link.tried(Verb.DISABLE_SERVICE)) - link.done(Verb.ENABLE_SERVICE)
-    stopped = frozenset(host for link in chain.fresh for host in link.done(Verb.STOP_COMPUTE))
-    kept = sorted(cordoned - stopped - chain.freed)
+    kept = sorted(cordoned(chain) if hosts is None else cordoned(chain) & frozenset(hosts))
     return Plan(
         goal=VacateGoal(hosts=tuple(kept), follows=chain.last.id),
         made_from={"run": chain.last.id},
@@ -114,17 +123,11 @@ def plan_release(chain: Chain) -> Plan:
                 target=Ref("host", host),
                 locks=(f"host:{host}",),
                 changes={"status": ("disabled", "enabled")},
-                why=f"{host} was cordoned to be freed, and stays.",
+                why=f"{host} {why}.",
             )
             for host in kept
         ),
     ).sealed()
-
-
-def _is_by_name(chain: Chain) -> bool:
-    """Whether somebody wants these hosts free, and not as many as can be."""
-    first = chain.links[0].plan.goal
-    return isinstance(first, VacateGoal) and bool(first.hosts)
 
 
 def _given_up(trouble: Trouble, policy: Policy) -> bool:

@@ -90,7 +90,7 @@ def steps_of(old: Survey, packing: Packing) -> Steps:
         for server, (at, home) in enumerate(zip(packing.at, estate.home.tolist(), strict=True))
         if at != home
     }
-    return steps(old, estate.policy, [estate.hosts[number].name for number in packing.freed], targets, shun=estate.goal.shun)
+    return steps(old, estate.policy, [estate.hosts[number].name for number in packing.freed], targets, shun=estate.goal.closed)
 
 
 def _try_the_rest(packing: Packing, goal: VacateGoal, pace: Pace) -> list[Kept]:

@@ -3,7 +3,7 @@ import pytest
 
 from decamp.model.documents import decode_plan, decode_survey, encode
 from decamp.model.errors import BadInput
-from decamp.model.plan import Action, Plan, VacateGoal, Verb
+from decamp.model.plan import Action, Plan, VacateGoal, Verb, sealing_id
 from decamp.model.refs import Ref
 from decamp.model.survey import Survey
 
@@ -36,6 +36,17 @@ def test_equal_plans_have_equal_ids_and_bytes() -> None:
 def test_a_plan_that_was_edited_is_not_read() -> None:
     edited = encode(PLAN).replace(b'"to": "cmp-002"', b'"to": "cmp-003"')
     with pytest.raises(BadInput, match=r"plan\.json: the plan's content does not belong to its id"):
+        decode_plan(edited, "plan.json")
+
+
+def test_a_plan_of_a_version_that_did_not_know_a_field_is_read_and_an_edited_one_is_not() -> None:
+    written = msgspec.json.decode(encode(PLAN)) | {"id": ""}
+    del written["goal"]["among"]
+    written["id"] = sealing_id(written)
+    assert written["id"] != PLAN.id
+    assert decode_plan(msgspec.json.encode(written), "plan.json").goal == PLAN.goal
+    edited = msgspec.json.encode(written).replace(b'"to":"cmp-002"', b'"to":"cmp-003"')
+    with pytest.raises(BadInput, match="does not belong to its id"):
         decode_plan(edited, "plan.json")
 
 

@@ -13,7 +13,9 @@ from decamp.model.policy import Policy
 from decamp.model.refs import Ref
 from decamp.model.run import ActionReport, ActionState, RunReport, RunState
 from decamp.model.setbacks import Failure, Setback
-from decamp.planning.follow_up import goal_of, plan_gathering, plan_release, refusals, rest
+from decamp.planning.follow_up import cordoned, goal_of, may_gather, plan_release, refusals, rest, with_cordons_lifted
+from small_clouds import host as a_host
+from small_clouds import survey
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 POLICY = Policy(migration_attempts=3, retry_seconds=60)
@@ -148,32 +150,37 @@ def released(number: int, *hosts: str) -> Link:
     return Link(plan=plan, report=msgspec.structs.replace(link(number, {}).report, plan=plan.id, actions=reports))
 
 
-def of_as_many_as_can_be(first: Link) -> Link:
-    return Link(plan=msgspec.structs.replace(first.plan, goal=VacateGoal(max=True)).sealed(), report=first.report)
+def test_hosts_take_each_others_servers_unless_somebody_wants_them_free_by_name() -> None:
+    by_name = link(1, {"h1": Verb.LIVE_MIGRATE, "h2": Verb.LIVE_MIGRATE})
+    as_many_as_can_be = Link(plan=msgspec.structs.replace(by_name.plan, goal=VacateGoal(max=True)).sealed(), report=by_name.report)
+    for first, may in ((by_name, False), (as_many_as_can_be, True)):
+        chain = Chain(links=(first,))
+        assert may_gather(chain, rest(chain, POLICY, NOW)) is may
 
 
-def test_hosts_that_nobody_named_are_given_back_to_take_each_others_servers_and_once_only() -> None:
-    first = of_as_many_as_can_be(link(1, {"h1": Verb.LIVE_MIGRATE, "h2": Verb.LIVE_MIGRATE}))
-    gathering = plan_gathering(Chain(links=(first,)))
-    assert gathering
-    assert [action.target.id for action in gathering.actions] == ["h1", "h2"]
-    after = Chain(links=(first, released(2, "h1", "h2")))
-    goal = goal_of(after, rest(after, POLICY, NOW))
-    assert (goal.hosts, goal.among) == (("h1", "h2"), True)
-    assert plan_gathering(after) is None
-    assert plan_release(after).actions == ()
+def test_what_was_given_back_is_not_cordoned_any_more_until_it_is_again() -> None:
+    first = link(1, {"h1": Verb.LIVE_MIGRATE, "h2": Verb.LIVE_MIGRATE, "h3": None})
+    assert cordoned(Chain(links=(first,))) == {"h1", "h2"}
+    assert cordoned(Chain(links=(first, released(2, "h1")))) == {"h2"}
+    assert cordoned(Chain(links=(first, released(2, "h1"), link(3, {"h1": Verb.LIVE_MIGRATE})))) == {"h1", "h2"}
 
 
-def test_one_host_has_nothing_to_gain_from_its_own_return() -> None:
-    first = of_as_many_as_can_be(link(1, {"h1": Verb.LIVE_MIGRATE, "h2": None}))
-    assert plan_gathering(Chain(links=(first,))) is None
+def test_the_cloud_with_our_cordons_lifted_leaves_those_of_others_and_of_hosts_that_are_given_up() -> None:
+    failed = link(1, {"h1": Verb.LIVE_MIGRATE, "h2": Verb.PROVE_EMPTY}, error_kind="failed")
+    chain = Chain(links=(failed,) * 3)
+    left = rest(chain, POLICY, NOW)
+    assert "h2" in left.kept
+    old = survey([a_host(name, status="disabled") for name in ("h1", "h2", "theirs")])
+    assert {one.name: one.status for one in with_cordons_lifted(chain, left, old).hosts} == {
+        "h1": "enabled",
+        "h2": "disabled",
+        "theirs": "disabled",
+    }
 
 
-def test_a_host_that_somebody_wants_free_by_name_takes_nobodys_servers() -> None:
-    first = link(1, {"h1": Verb.LIVE_MIGRATE, "h2": Verb.LIVE_MIGRATE})
-    assert plan_gathering(Chain(links=(first,))) is None
-    after = Chain(links=(first, released(2, "h1", "h2")))
-    assert not goal_of(after, rest(after, POLICY, NOW)).among
+def test_only_the_hosts_that_are_asked_for_are_given_back() -> None:
+    chain = Chain(links=(link(1, {"h1": Verb.LIVE_MIGRATE, "h2": Verb.LIVE_MIGRATE}),))
+    assert [action.target.id for action in plan_release(chain, {"h2", "h9"}).actions] == ["h2"]
 
 
 def sent(number: int, *migrations: tuple[str, str, str, Failure | None]) -> Link:

@@ -19,6 +19,8 @@ def check(scene: Scene, at: int) -> Iterator[Violation]:
         yield scene.violation(at, Rule.GOAL, f"The goal says not to send the server to {whereto(action)} again.")
     if is_migration(action) and (why := goal.shun.get(whereto(action) or "")) is not None:
         yield scene.violation(at, Rule.GOAL, f"The goal says to send nothing to {whereto(action)}: {why}")
+    if is_migration(action) and whereto(action) in goal.hosts and not goal.among:
+        yield scene.violation(at, Rule.GOAL, f"The goal says to free {whereto(action)}, not to fill it.")
     if goal.keep_stopped and action.verb is Verb.COLD_MIGRATE:
         yield scene.violation(at, Rule.GOAL, "The goal says that stopped servers are not migrated.")
     if action.verb is Verb.SHELVE and not goal.keep_stopped:

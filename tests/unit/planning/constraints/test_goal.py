@@ -44,6 +44,13 @@ def test_nothing_is_sent_to_a_host_that_the_goal_shuns():
     assert Rule.GOAL not in broken(by_hand(OLD, migration(STOPPED, "c"), goal=goal), OLD)
 
 
+def test_a_host_that_is_to_be_free_takes_nothing_unless_as_many_as_can_be_are_to_be_free_among_them():
+    assert said(by_hand(OLD, migration(STOPPED, "b"), goal=VacateGoal(hosts=("a", "b"))), OLD, Rule.GOAL) == [
+        "The goal says to free b, not to fill it."
+    ]
+    assert Rule.GOAL not in broken(by_hand(OLD, migration(STOPPED, "b"), goal=VacateGoal(hosts=("a", "b"), among=True)), OLD)
+
+
 @pytest.mark.parametrize(("keep", "allowed"), [(True, "shelve"), (False, "migrate")])
 def test_stopped_servers_are_shelved_if_they_are_to_be_kept_and_migrated_if_not(keep: bool, allowed: str):
     goal = VacateGoal(max=True, keep_stopped=keep)
