@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import msgspec
-from hypothesis import HealthCheck, assume, given, settings
+from bench.vacate.instances import instance
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from decamp.model.amounts import Inventory, shortage, subtract, total
@@ -124,6 +126,27 @@ def rules(plan: Plan, old: Survey, policy: Policy | None = None) -> set[Rule]:
 @given(surveys(), goals, policies)
 def test_every_plan_replays_clean(old: Survey, goal: VacateGoal, policy: Policy):
     assert replay(planned(old, goal, policy), {"old": old}, policy) == ()
+
+
+def in_disorder(seed: int) -> tuple[Survey, VacateGoal]:
+    """A cloud of 20 hosts with realistic flavors, where operators have moved servers against their zones and traits, and disabled hosts."""
+    random = Random(seed)  # noqa: S311 repeatable
+    old = instance(20, remaining=random.choice((0.3, 0.6, 0.9)), constraints=True, seed=seed)
+    names = [one.name for one in old.hosts]
+    moved = tuple(msgspec.structs.replace(one, host=random.choice(names)) if random.random() < 0.15 else one for one in old.servers)
+    disabled = tuple(msgspec.structs.replace(one, status="disabled") if random.random() < 0.2 else one for one in old.hosts)
+    some = tuple(random.sample(names, random.randint(1, 11)))
+    goal = random.choice((VacateGoal(max=True), VacateGoal(hosts=some), VacateGoal(hosts=some, among=True)))
+    return msgspec.structs.replace(old, servers=moved, hosts=disabled), goal
+
+
+@settings(quick, max_examples=5)
+@given(st.integers(0, 10**6))
+@example(1014)
+@example(1017)
+def test_every_plan_of_a_cloud_in_disorder_replays_clean(seed: int):
+    old, goal = in_disorder(seed)
+    assert replay(plan_vacate(old, Policy(), goal=goal, made_from={"old": sha256(old)}), {"old": old}, Policy()) == ()
 
 
 @quick

@@ -208,7 +208,7 @@ class Assembly:
         build = Builder()
         x = build.columns(len(table), cost=cost, lower=chosen, upper=chosen | (of_place == OPEN), whole=whole)
         z = build.columns(len(self.freeable), cost=leaving, lower=gone, upper=gone | (of_freeable == OPEN), whole=whole)
-        y = build.columns(len(relaxation.pairs))
+        y = build.columns(len(relaxation.pairs), upper=np.where(self.estate.fits_kind[tuple(relaxation.pairs.T)], np.inf, 0))
         missing = build.columns(relaxation.classes, cost=self.no_place)
         one = build.rows(np.ones(len(fillings.hosts)), np.ones(len(fillings.hosts)))
         build.enter(one[place], x)
