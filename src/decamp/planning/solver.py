@@ -1,7 +1,8 @@
 """Linear programs, with whole-numbered variables or without, solved by HiGHS in a process of its own (`solving`), where it is installed.
 
 Equal problems have equal answers: one thread, and limits counted in steps. A limit in seconds is a caller's own wish, and may only cut
-short. An optimiser that dies takes no plan with it: what it died of has no answer, and the planner goes on without.
+short. An optimiser that dies takes no plan with it: what it died of has no answer, and the planner goes on without. The same for one that
+does not come to an end.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 import subprocess
 import sys
 import threading
+import time
 from functools import cache
 from typing import Any
 
@@ -27,6 +29,8 @@ MIP_GAP = 1e-4
 """Good enough: so near to what is still possible."""
 SIMPLEX_ITERATIONS = 2_000_000
 MIN_SECONDS = 0.1
+PATIENCE_SECONDS = 600.0
+"""Waited for an optimiser beyond its limit, and for one without: four times what a whole plan of 10,000 hosts takes."""
 LENGTH_BYTES = 8
 
 
@@ -88,7 +92,8 @@ def solve(program: Program, *, nodes: int = MIP_NODES, gap: float = MIP_GAP, sec
         return None
     limits = Limits(nodes=nodes, gap=gap, seconds=None if seconds == math.inf else seconds)
     fields = {name: pack(getattr(program, name)) for name in Program.__struct_fields__}
-    told = _OPTIMISER.ask(msgspec.msgpack.encode(Question(program=fields, limits=limits)))
+    question = msgspec.msgpack.encode(Question(program=fields, limits=limits))
+    told = _OPTIMISER.ask(question, seconds=(limits.seconds or 0) + PATIENCE_SECONDS)
     if told is None:
         return None
     answer = msgspec.msgpack.decode(told, type=Answer)
@@ -118,22 +123,30 @@ class Optimiser:
         self._process: subprocess.Popen[bytes] | None = None
         self._turn = threading.Lock()
 
-    def ask(self, question: bytes) -> bytes | None:
-        """Null where the process dies of it: twice, as it may have died of something else before."""
+    def ask(self, question: bytes, *, seconds: float = PATIENCE_SECONDS) -> bytes | None:
+        """Null where the process dies of it: twice, as it may have died of something else before; or takes too long, and is ended."""
         with self._turn:
-            return self._exchange(question) or self._exchange(question)
+            until = time.monotonic() + seconds
+            told = self._exchange(question, until)
+            return told if told is not None or time.monotonic() >= until else self._exchange(question, until)
 
     def close(self) -> None:
         with self._turn:
             self._end()
 
-    def _exchange(self, question: bytes) -> bytes | None:
+    def _exchange(self, question: bytes, until: float) -> bytes | None:
         told = None
         try:
             if self._process is None:
                 # a session of its own: Ctrl-C is for the planner, which then ends with what it has
                 self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
-            told = _exchanged(self._process, question)
+            late = threading.Timer(until - time.monotonic(), self._process.kill)
+            late.daemon = True
+            late.start()
+            try:
+                told = _exchanged(self._process, question)
+            finally:
+                late.cancel()
         except OSError:
             pass
         finally:

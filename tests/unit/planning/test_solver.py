@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -58,6 +59,24 @@ def test_an_optimiser_that_was_ended_is_begun_anew():
 )
 def test_a_question_of_which_the_optimiser_dies_has_no_answer(code: str):
     assert Optimiser((sys.executable, "-c", code)).ask(b"why") is None
+
+
+def test_an_optimiser_that_does_not_come_to_an_end_is_ended_and_the_next_question_is_answered():
+    """It sleeps over a question that begins with `s`."""
+    code = """
+import sys, time
+while length := sys.stdin.buffer.read(8):
+    question = sys.stdin.buffer.read(int.from_bytes(length))
+    time.sleep(60 if question.startswith(b"s") else 0)
+    sys.stdout.buffer.write(length + question)
+    sys.stdout.flush()
+"""
+    optimiser = Optimiser((sys.executable, "-c", code))
+    began = time.monotonic()
+    assert optimiser.ask(b"sleep", seconds=1) is None
+    assert time.monotonic() - began < 30
+    assert optimiser.ask(b"again") == b"again"
+    optimiser.close()
 
 
 def test_an_optimiser_that_cannot_be_begun_has_no_answers():
