@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 from desk import told
-from vacate_ground import REFUSED, WAIT_SECONDS, Estate, Json, migrations_of, options, put_back
+from vacate_ground import REFUSED, TEST_SECONDS, WAIT_SECONDS, Estate, Json, migrations_of, options, put_back
 
 from decamp.lab import Lab, machines
 from decamp.lab.layout import CloudName
 from decamp.lab.machines import Fault
 from decamp.lab.weather import Proxy, Weather, write_clouds
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(TEST_SECONDS)]
 
 STORM_SECONDS = 60.0
 

@@ -6,11 +6,11 @@ import json
 import time
 
 import pytest
-from vacate_ground import REFUSED, WAIT_SECONDS, Estate, migrations_of, options, put_back
+from vacate_ground import REFUSED, TEST_SECONDS, WAIT_SECONDS, Estate, migrations_of, options, put_back
 
 from decamp.lab import Lab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(TEST_SECONDS)]
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ def decode_survey(data: bytes, where: str) -> Survey:
 def decode_plan(data: bytes, where: str) -> Plan:
     """Raises BadInput; also for a plan whose id is not that of its content: it was edited by hand, or damaged."""
     plan = _decode(data, Plan, plan_module.SCHEMA, where)
-    if plan.id not in {content_id(plan), _id_as_written(data)}:
+    if plan.id != content_id(plan) and plan.id != _id_as_written(data):
         raise BadInput(
             f"{where}: the plan's content does not belong to its id {plan.id!r}: it was changed after it was made. "
             "Make it anew with `decamp plan`."
