@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from keystoneauth1.access import AccessInfo
+from keystoneauth1.plugin import BaseAuthPlugin
+from keystoneauth1.session import Session
 from openstack import utils
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
@@ -21,6 +23,18 @@ MICROVERSIONS = {"compute": "2.96", "block_storage": "3.70", "placement": "1.39"
 """The newest that this code was written for. A service that knows less is spoken to at the newest it knows; features ask `at_least`."""
 SEARCH_PATH = ("$OS_CLIENT_CONFIG_FILE", "./clouds.yaml", "~/.config/openstack", "/etc/openstack")
 """Where openstacksdk looks for clouds.yaml (its reference, "Configuring OpenStack SDK Applications")."""
+
+
+class SharedSession(Session):
+    """For requests of several threads at a time, whose token expires for all of them at once.
+
+    After an answer 401 keystoneauth asks again, with another token, only where there is a token to be given up: whoever comes second, while
+    the first is getting the new one, would fail with credentials that are good. Here both ask again, once.
+    """
+
+    def invalidate(self, auth: BaseAuthPlugin | None = None) -> bool:
+        super().invalidate(auth)
+        return True
 
 
 class Cloud:
@@ -127,7 +141,7 @@ def connect(name: str, clouds_file: Path | None = None) -> Cloud:
     def opened() -> Connection:
         if clouds_file and not clouds_file.is_file():
             raise BadInput(f"{clouds_file}: there is no such file; it should hold the entry {name!r}")
-        config = OpenStackConfig(config_files=[str(clouds_file)]) if clouds_file else OpenStackConfig()
+        config = OpenStackConfig(config_files=[str(clouds_file)] if clouds_file else None, session_constructor=SharedSession)
         if name not in config.get_cloud_names():
             where = config.config_filename or f"No clouds.yaml was found (in {', '.join(SEARCH_PATH)}): it"
             raise BadInput(
