@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from keystoneauth1.access import AccessInfo
 from keystoneauth1.plugin import BaseAuthPlugin
@@ -25,12 +26,19 @@ SEARCH_PATH = ("$OS_CLIENT_CONFIG_FILE", "./clouds.yaml", "~/.config/openstack",
 """Where openstacksdk looks for clouds.yaml (its reference, "Configuring OpenStack SDK Applications")."""
 
 
+ANSWER_SECONDS = 300.0
+"""How long a service may take to answer, unless `api_timeout` in clouds.yaml says it: one that never does counts as unreachable then."""
+
+
 class SharedSession(Session):
     """For requests of several threads at a time, whose token expires for all of them at once.
 
     After an answer 401 keystoneauth asks again, with another token, only where there is a token to be given up: whoever comes second, while
     the first is getting the new one, would fail with credentials that are good. Here both ask again, once.
     """
+
+    def __init__(self, *, timeout: float | None = None, **options: Any) -> None:
+        super().__init__(timeout=timeout or ANSWER_SECONDS, **options)
 
     def invalidate(self, auth: BaseAuthPlugin | None = None) -> bool:
         super().invalidate(auth)

@@ -54,15 +54,24 @@ def _follow(journey: Journey) -> Outcome:
 COLD = Means(act=ACT, states=pinning.COLD, request=_request, under_way=_under_way, follow=_follow)
 
 
+def has_come_to(server: Json, record: Json | None, wanted: frozenset[Stage]) -> bool:
+    """Whether its task is over and its record is at one of these stages. Nova writes into the record that it is confirmed before the server
+    ceases to wait for that."""
+    if record is None or server[TASK] is not None or server["status"] == "ERROR":
+        return False
+    stage = migrations.stage(record)
+    return stage in wanted and not (stage is Stage.DONE and server["status"] == MOVED)
+
+
 def _until(journey: Journey, wanted: frozenset[Stage], what: str) -> Json:
-    """The server, once its task is over and its record is at one of these stages. Raises Failed, and Gone."""
+    """The server, once it has come to one of these stages. Raises Failed, and Gone."""
     vigil = Vigil(journey, ACT)
     deadline = time.monotonic() + journey.policy.migration_timeout_seconds
 
     def look() -> Json | None:
         record = journey.record()
         server = watched(journey.cloud, journey.server)
-        if server[TASK] is None and server["status"] != "ERROR" and record is not None and migrations.stage(record) in wanted:
+        if has_come_to(server, record, wanted):
             return server
         vigil.look(server, record)
         if time.monotonic() > deadline:

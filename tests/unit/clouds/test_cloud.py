@@ -1,4 +1,4 @@
-"""One session for several threads."""
+"""One session for several threads, which does not wait without end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ import pytest
 import yaml
 from keystoneauth1.exceptions import Unauthorized
 
-from decamp.clouds import connect
+from decamp.clouds import Cloud, connect
+from decamp.clouds.cloud import ANSWER_SECONDS
+from decamp.model.errors import Unreachable
 
 THREADS = 4
 
@@ -34,7 +36,9 @@ class Keystone(BaseHTTPRequestHandler):
         self._answer(201, {"token": token}, X_Subject_Token=f"token-{number}")
 
     def do_GET(self) -> None:
-        if self.headers["X-Auth-Token"] == "token-1":
+        if self.path.endswith("/silence"):
+            self.server.silence.wait(timeout=30)  # type: ignore[attr-defined]
+        elif self.headers["X-Auth-Token"] == "token-1":
             self.all_there.wait(timeout=30)
             self._answer(401, {})
         else:
@@ -55,18 +59,31 @@ class Keystone(BaseHTTPRequestHandler):
 @pytest.fixture
 def keystone() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Keystone)
+    server.silence = threading.Event()  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/v3"
+    server.silence.set()  # type: ignore[attr-defined]
     server.shutdown()
     thread.join()
     server.server_close()
 
 
-def test_a_token_that_expires_for_several_threads_at_once_fails_none_of_them(keystone: str, tmp_path: Path) -> None:
+def cloud_of(keystone: str, folder: Path, **options: object) -> Cloud:
     auth = {"auth_url": keystone, "username": "u", "password": "p", "project_id": "p", "user_domain_id": "default"}
-    (tmp_path / "clouds.yaml").write_text(yaml.safe_dump({"clouds": {"old": {"auth": auth}}}))
-    cloud = connect("old", tmp_path / "clouds.yaml")
+    (folder / "clouds.yaml").write_text(yaml.safe_dump({"clouds": {"old": {"auth": auth, **options}}}))
+    return connect("old", folder / "clouds.yaml")
+
+
+def test_a_service_that_never_answers_is_unreachable_in_the_end(keystone: str, tmp_path: Path) -> None:
+    assert cloud_of(keystone, tmp_path).connection.session.timeout == ANSWER_SECONDS
+    cloud = cloud_of(keystone, tmp_path, api_timeout=1)
+    with pytest.raises(Unreachable), cloud.calling("listen"):
+        cloud.connection.session.get(f"{keystone}/silence", authenticated=False)
+
+
+def test_a_token_that_expires_for_several_threads_at_once_fails_none_of_them(keystone: str, tmp_path: Path) -> None:
+    cloud = cloud_of(keystone, tmp_path)
     session = cloud.connection.session
     session.get_token()
 
