@@ -182,6 +182,7 @@ def test_an_image_that_a_server_runs_from_is_not_removed(here: Ground) -> None:
     copy = KINDS["image"].create(here.passage("image"), resource)
     there = here.new.connection.compute
     server = there.create_server(name="by-hand", image_id=copy, flavor_id=next(iter(there.flavors())).id, networks="none")
+    there.wait_for_server(server, wait=120)
     expects = KINDS["image"].read(here.new, copy)
     assert expects is not None
     with pytest.raises(Refused, match="is what by-hand run from"):

