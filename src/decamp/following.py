@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from decamp.model.accounts import harmed, servers_of, unmoved
+from decamp.model.accounts import doubtful
 from decamp.model.chain import Chain, FollowUp
 from decamp.model.errors import Error, Unreachable
 from decamp.model.plan import Plan, VacateGoal, Verb
@@ -32,7 +32,7 @@ def follow(means: Means, chain: Chain, say: Say) -> FollowUp | Later | Conclusio
     if chain.conclusion:
         return chain.conclusion
     if chain.freed >= frozenset(chain.hosts):
-        where = _where(chain, means.survey()) if _to_look_for(chain) else {}
+        where = _where(chain, means.survey()) if doubtful(chain) else {}
         return Conclusion(state=RunState.DONE, text="Every host that was to be freed is free.", where=where)
     if chain.last.cancel_asked_at:
         return _closing(chain, Conclusion(state=RunState.CANCELLED, text="It was cancelled."))
@@ -94,9 +94,4 @@ def _closing(chain: Chain, conclusion: Conclusion) -> FollowUp | Conclusion:
 
 def _where(chain: Chain, survey: Survey) -> dict[str, str | None]:
     there = {server.id: server.host for server in survey.servers}
-    return {server: there.get(server) for server in _to_look_for(chain)}
-
-
-def _to_look_for(chain: Chain) -> tuple[str, ...]:
-    """Servers that no run saw arrive, or that came to harm."""
-    return (*unmoved(chain, servers_of(chain)), *sorted(harmed(chain)))
+    return {server: there.get(server) for server in doubtful(chain)}

@@ -39,9 +39,17 @@ def unmoved(chain: Chain, servers: Iterable[str]) -> tuple[str, ...]:
     return tuple(server for server in servers if server not in moves)
 
 
+def doubtful(chain: Chain) -> tuple[str, ...]:
+    """Servers that came to harm, of which a migration failed, or that no run saw leave: only the cloud can say where they are."""
+    failed = {
+        one.target.id for link in chain.links for one in link.report.actions if one.verb in MIGRATIONS and one.state is ActionState.FAILED
+    }
+    return tuple(sorted({*unmoved(chain, servers_of(chain)), *_harmed(chain), *failed}))
+
+
 def exit_code(chain: Chain) -> int:
     """0 done; 1 where a server came to harm; 3 where the hosts that stay are refused; else as the last run's."""
-    if harmed(chain):
+    if _harmed(chain):
         return Failed.exit_code
     if chain.state is RunState.DONE:
         return 0
@@ -79,18 +87,15 @@ def server_accounts(chain: Chain) -> tuple[ServerAccount, ...]:
         one.ref.id: one.reason.value for one in (*(one for link in chain.links for one in link.plan.refusals), *_last_refusals(chain))
     }
     found = chain.conclusion.where if chain.conclusion else {}
-    came_to_harm, freed = harmed(chain), chain.freed
+    harmed, freed = _harmed(chain), chain.freed
 
     def account(server: str) -> ServerAccount:
-        host = came_from[server]
-        if server in came_to_harm:
-            last = moves[server][1] if server in moves else None if host in freed else host
-            now = found.get(server, last)
+        host, move = came_from[server], moves.get(server)
+        now = found.get(server, move[1] if move else None if host in freed else host)
+        if server in harmed:
             return ServerAccount(server=server, outcome=ServerOutcome.HARMED, host=now, text=why.get(Ref("server", server), ""))
-        if server in moves:
-            outcome, host, text = moves[server]
-            return ServerAccount(server=server, outcome=outcome, host=host, text=text)
-        now = found.get(server, None if host in freed else host)
+        if move and now == move[1]:
+            return ServerAccount(server=server, outcome=move[0], host=now, text=move[2])
         if now is None:
             return ServerAccount(server=server, outcome=ServerOutcome.GONE, text="it left by itself")
         if now != host:
@@ -194,7 +199,7 @@ def _moves(chain: Chain) -> dict[str, tuple[ServerOutcome, str | None, str]]:
     return {server: move for server, move in moves.items() if move[1] is None or move[1] != came_from.get(server)}
 
 
-def harmed(chain: Chain) -> frozenset[str]:
+def _harmed(chain: Chain) -> frozenset[str]:
     """Servers of which the last migration did that."""
     harmed: set[str] = set()
     for link in chain.links:
