@@ -94,8 +94,8 @@ def server_accounts(chain: Chain) -> tuple[ServerAccount, ...]:
         now = found.get(server, move[1] if move else None if host in freed else host)
         if server in harmed:
             return ServerAccount(server=server, outcome=ServerOutcome.HARMED, host=now, text=why.get(Ref("server", server), ""))
-        if move and now == move[1]:
-            return ServerAccount(server=server, outcome=move[0], host=now, text=move[2])
+        if move and (now == move[1] or move[0] is not ServerOutcome.MOVED):
+            return ServerAccount(server=server, outcome=move[0], host=move[1], text=move[2])
         if now is None:
             return ServerAccount(server=server, outcome=ServerOutcome.GONE, text="it left by itself")
         if now != host:
