@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 
 from decamp.model.amounts import Inventory
+from decamp.model.chain import Link
 from decamp.model.documents import sha256
 from decamp.model.machines import Machine
 from decamp.model.plan import Action, ExpandGoal, Goal, Plan, VacateGoal, Verb
 from decamp.model.policy import Policy
 from decamp.model.refs import Ref
+from decamp.model.run import ActionReport, RunReport, RunState
 from decamp.model.survey import Group, Host, Resource, Server, Survey
 from decamp.planning.expand import plan_expand
 from decamp.planning.replay import Rule, replay
@@ -53,6 +55,21 @@ def vacate(old: Survey, *hosts: str, count: int | None = None, policy: Policy | 
     """As many as possible, where neither hosts nor a count are given."""
     goal = VacateGoal(hosts=hosts, count=count, max=not hosts and count is None)
     return plan_vacate(old, policy or Policy(), goal=goal, made_from={"old": sha256(old)})
+
+
+def ran(plan: Plan, number: int, actions: Iterable[ActionReport], *, began_at: str = "2026-11-25T11:00:00Z") -> Link:
+    """A run of the plan, in a chain that goes on."""
+    report = RunReport(
+        id=f"run-{number}",
+        plan=plan.id,
+        goal={},
+        state=RunState.FAILED,
+        whole=RunState.RUNNING,
+        concurrency=1,
+        began_at=began_at,
+        actions=tuple(actions),
+    )
+    return Link(plan=plan, report=report)
 
 
 def moves(plan: Plan) -> dict[str, tuple[str, str]]:

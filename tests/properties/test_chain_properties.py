@@ -17,14 +17,14 @@ from decamp.model.documents import sha256
 from decamp.model.plan import Action, Plan, VacateGoal, Verb
 from decamp.model.policy import Policy
 from decamp.model.refs import Ref
-from decamp.model.run import ActionReport, ActionState, Conclusion, Later, RunReport, RunState
+from decamp.model.run import ActionReport, ActionState, Conclusion, Later, RunState
 from decamp.model.setbacks import Failure, Setback
 from decamp.model.survey import Survey
 from decamp.planning.follow_up import rest
 from decamp.planning.replay import replay
 from decamp.planning.vacate import plan_vacate
 from decamp.run.walking import Walk, Wave
-from small_clouds import host, server, survey
+from small_clouds import host, ran, server, survey
 
 MOST_RUNS = 60
 STATUS = {Verb.DISABLE_SERVICE: "disabled", Verb.ENABLE_SERVICE: "enabled"}
@@ -62,17 +62,8 @@ class World:
             action.id: ActionReport(id=action.id, verb=action.verb, target=action.target, state=ActionState.SKIPPED, attempts=0)
             for action in plan.actions
         }
-        report = RunReport(
-            id=f"run-{number}",
-            plan=plan.id,
-            goal={},
-            state=RunState.FAILED,
-            whole=RunState.RUNNING,
-            concurrency=1,
-            began_at=self.now.isoformat(),
-            actions=tuple(reports.get(action.id, skipped[action.id]) for action in plan.actions),
-        )
-        return Link(plan=plan, report=report)
+        told = (reports.get(action.id, skipped[action.id]) for action in plan.actions)
+        return ran(plan, number, told, began_at=self.now.isoformat())
 
     def _do(self, action: Action) -> ActionReport:
         self.now += timedelta(seconds=1)

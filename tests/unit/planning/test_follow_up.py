@@ -11,11 +11,11 @@ from decamp.model.chain import Chain, Link
 from decamp.model.plan import Action, Plan, Reason, VacateGoal, Verb
 from decamp.model.policy import Policy
 from decamp.model.refs import Ref
-from decamp.model.run import ActionReport, ActionState, RunReport, RunState
+from decamp.model.run import ActionReport, ActionState, RunReport
 from decamp.model.setbacks import Failure, Setback
 from decamp.planning.follow_up import cordoned, goal_of, may_gather, plan_release, refusals, rest, with_cordons_lifted
 from small_clouds import host as a_host
-from small_clouds import survey
+from small_clouds import ran, survey
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 POLICY = Policy(migration_attempts=3, retry_seconds=60)
@@ -44,17 +44,7 @@ def link(number: int, hosts: dict[str, Verb | None], **failed: object) -> Link:
                 state = ActionState.SKIPPED
             actions.append(action)
     plan = Plan(goal=VacateGoal(hosts=tuple(hosts)), made_from={}, actions=tuple(actions)).sealed()
-    report = RunReport(
-        id=f"run-{number}",
-        plan=plan.id,
-        goal={},
-        state=RunState.FAILED,
-        whole=RunState.RUNNING,
-        concurrency=1,
-        began_at="2026-11-25T11:00:00Z",
-        actions=tuple(reports),
-    )
-    return Link(plan=plan, report=report)
+    return ran(plan, number, reports)
 
 
 def setback(failure: Failure, host: str | None = None) -> Setback:
@@ -147,7 +137,7 @@ def released(number: int, *hosts: str) -> Link:
     actions = tuple(step(Verb.ENABLE_SERVICE, host) for host in hosts)
     plan = Plan(goal=VacateGoal(hosts=hosts), made_from={}, actions=actions).sealed()
     reports = tuple(ActionReport(id=one.id, verb=one.verb, target=one.target, state=ActionState.DONE, attempts=1) for one in actions)
-    return Link(plan=plan, report=msgspec.structs.replace(link(number, {}).report, plan=plan.id, actions=reports))
+    return ran(plan, number, reports)
 
 
 def test_hosts_take_each_others_servers_unless_somebody_wants_them_free_by_name() -> None:
