@@ -32,8 +32,7 @@ def follow(means: Means, chain: Chain, say: Say) -> FollowUp | Later | Conclusio
     if chain.conclusion:
         return chain.conclusion
     if chain.freed >= frozenset(chain.hosts):
-        where = _where(chain, means.survey()) if doubtful(chain) else {}
-        return Conclusion(state=RunState.DONE, text="Every host that was to be freed is free.", where=where)
+        return Conclusion(state=RunState.DONE, text="Every host that was to be freed is free.", where=_last_look(means, chain))
     if chain.last.cancel_asked_at:
         return _closing(chain, Conclusion(state=RunState.CANCELLED, text="It was cancelled."))
     try:
@@ -90,6 +89,16 @@ def _closing(chain: Chain, conclusion: Conclusion) -> FollowUp | Conclusion:
     """Hosts that stay take servers again before the end."""
     release = plan_release(chain)
     return FollowUp(plan=release, conclusion=conclusion) if release.actions else conclusion
+
+
+def _last_look(means: Means, chain: Chain) -> dict[str, str | None]:
+    """Where the servers are that are in doubt. All is done: where the cloud refuses to tell, that is no failure. Raises Unreachable."""
+    try:
+        return _where(chain, means.survey()) if doubtful(chain) else {}
+    except Unreachable:
+        raise
+    except Error:
+        return {}
 
 
 def _where(chain: Chain, survey: Survey) -> dict[str, str | None]:
