@@ -103,6 +103,19 @@ def test_a_cold_migration_that_a_crash_left_unconfirmed_holds_both_hosts_until_i
         assert not [text for text in emptiness.what_is_left(ground.old, service) if server.id in text]
 
 
+def test_a_cold_migration_is_taken_up_right_after_its_request_and_right_after_its_confirmation(ground: Ground) -> None:
+    source, target = ground.two_hosts()
+    with ground.server_on(source, stopped=True) as server:
+        ground.act(server, {"migrate": {"host": target}})
+        assert ground.find(Verb.COLD_MIGRATE, server, **{"from": source, "to": target}) is not None
+        assert len(migrations.of_server(ground.old, server.id)) == 1
+    with ground.server_on(source, stopped=True) as server:
+        ground.act(server, {"migrate": {"host": target}})
+        ground.until(lambda: ground.server(server.id)["status"] == "VERIFY_RESIZE")
+        ground.act(server, {"confirmResize": None})
+        assert ground.find(Verb.COLD_MIGRATE, server, **{"from": source, "to": target}) is not None
+
+
 def test_a_stopped_server_keeps_its_host_from_being_empty(ground: Ground) -> None:
     source, _ = ground.two_hosts()
     with ground.server_on(source, stopped=True) as server:

@@ -20,6 +20,7 @@ ACT = "migrate"
 AIMED = "2.56"
 """Compute API: from here on a cold migration may name its target."""
 MOVED = "VERIFY_RESIZE"
+TASKS = frozenset({"resize_prep", "resize_migrating", "resize_migrated", "resize_finish"})
 
 
 def _request(journey: Journey) -> Json:
@@ -29,12 +30,6 @@ def _request(journey: Journey) -> Json:
             f"Start server {journey.server}, so that it is live-migrated, and make a new plan."
         )
     return {"migrate": {"host": journey.target}}
-
-
-def _under_way(server: Json, record: Json, target: str) -> bool:
-    """From the request to the confirmation."""
-    arrived = server[HOST] == target and migrations.stage(record) in {Stage.UNCONFIRMED, Stage.DONE}
-    return arrived or (server[TASK] is not None and migrations.stage(record) in {Stage.QUEUED, Stage.UNDER_WAY})
 
 
 def _follow(journey: Journey) -> Outcome:
@@ -51,7 +46,7 @@ def _follow(journey: Journey) -> Outcome:
     return Outcome(said=f"cold-migrated from {journey.source} to {journey.target} and confirmed", facts=facts)
 
 
-COLD = Means(act=ACT, states=pinning.COLD, request=_request, under_way=_under_way, follow=_follow)
+COLD = Means(act=ACT, states=pinning.COLD, tasks=TASKS, request=_request, follow=_follow)
 
 
 def has_come_to(server: Json, record: Json | None, wanted: frozenset[Stage]) -> bool:

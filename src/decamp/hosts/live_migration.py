@@ -9,8 +9,7 @@ import msgspec
 
 from decamp.hosts import migrations, pinning
 from decamp.hosts.migrating import Journey, Means, Vigil, missing
-from decamp.hosts.migrations import Stage, watched
-from decamp.hosts.reading import HOST, TASK
+from decamp.hosts.migrations import watched
 from decamp.hosts.waiting import wait
 from decamp.model.effects import Outcome
 from decamp.model.errors import Failed
@@ -30,11 +29,6 @@ def _request(journey: Journey) -> Json:
     return {"os-migrateLive": {"host": journey.target, "block_migration": journey.options.get("block_migration", "auto")}}
 
 
-def _under_way(server: Json, record: Json, target: str) -> bool:
-    arrived = server[HOST] == target and migrations.stage(record) is Stage.DONE
-    return arrived or (server[TASK] == "migrating" and migrations.stage(record) in {Stage.QUEUED, Stage.UNDER_WAY})
-
-
 def _follow(journey: Journey) -> Outcome:
     watch = _Watch(journey)
     record = wait(watch.look, f"the live migration of server {journey.server}", seconds=float("inf"), cancelled=journey.attempt.leaving)
@@ -45,7 +39,7 @@ def _follow(journey: Journey) -> Outcome:
     )
 
 
-LIVE = Means(act=ACT, states=pinning.LIVE, request=_request, under_way=_under_way, follow=_follow)
+LIVE = Means(act=ACT, states=pinning.LIVE, tasks=frozenset({"migrating"}), request=_request, follow=_follow)
 
 
 class Progress:

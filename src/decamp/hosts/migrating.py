@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from decamp.clouds import Cloud
 from decamp.hosts import api, migrations, placement
 from decamp.hosts.migrations import Gone, Stage, watched
 from decamp.hosts.reading import HOST, TASK, is_down, read_server, show_server
+from decamp.hosts.waiting import FIRST_SECONDS, TooLate, wait
 from decamp.model.effects import Attempt, Outcome
 from decamp.model.errors import Changed, Error, Failed
 from decamp.model.plan import Action
@@ -84,10 +86,10 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     """What Nova's list of a server's actions calls it."""
     states: frozenset[str]
     """In which it is accepted."""
+    tasks: frozenset[str]
+    """Task states of a server from the moment that Nova accepts the request."""
     request: Callable[[Journey], Json]
     """The body of the request. Raises Failed where the cloud is too old for it."""
-    under_way: Callable[[Json, Json, str], bool]
-    """Whether server and record show, after a crash, that it is under way to that target, or has arrived."""
     follow: Callable[[Journey], Outcome]
     """Waits for its end. Raises Failed or Changed, with a setback; Gone where the server was deleted meanwhile."""
 
@@ -105,13 +107,24 @@ class Migrate:
         return server and server.placement_fingerprint()
 
     def find(self, action: Action, attempt: Attempt) -> Outcome | None:
-        """Whatever a crash left on its way is taken up."""
-        source, target = action.args["from"], action.args["to"]
-        server = show_server(self._old, action.target.id)
-        record = server and migrations.between(migrations.of_server(self._old, server["id"]), source, target)
-        if not server or not record or not self._means.under_way(server, record, target):
+        """Whatever a crash left on its way is taken up: also what Nova has accepted and not recorded yet."""
+
+        def look() -> Way | Journey | None:
+            server = show_server(self._old, action.target.id)
+            if server is None:
+                return Way.NONE
+            records = migrations.of_server(self._old, server["id"])
+            seen = way(server, records, action.args["from"], action.args["to"], self._means.tasks)
+            if isinstance(seen, Way):
+                return None if seen is Way.UNCLEAR else seen
+            return self._journey(action, attempt, after=seen["id"] - 1)
+
+        try:
+            what = f"a record of the migration of server {action.target.id}"
+            found = wait(look, what, seconds=SETTLES_SECONDS, cancelled=attempt.leaving, longest_seconds=FIRST_SECONDS)
+        except TooLate:
             return None
-        return self._end(self._journey(action, attempt, after=record["id"] - 1))
+        return self._end(found) if isinstance(found, Journey) else None
 
     def perform(self, action: Action, attempt: Attempt) -> Outcome:
         journey = self._journey(action, attempt, after=migrations.newest(migrations.of_server(self._old, action.target.id)))
@@ -163,6 +176,32 @@ class Migrate:
             return self._means.follow(journey)
         except Gone as gone:
             return _gone(journey, gone)
+
+
+class Way(enum.Enum):
+    """What of a server's way to its target is known before there is a record to go by."""
+
+    NONE = enum.auto()
+    """Nobody takes it there."""
+    UNCLEAR = enum.auto()
+    """Nova works on the server: its conductor has not written the record yet, or has ended one between two looks."""
+
+
+def way(server: Json, records: list[Json], source: str, target: str, tasks: frozenset[str]) -> Json | Way:
+    """The record of a migration that is under way from `source` to `target`, or has arrived.
+
+    `server` was looked at before `records`, and either may be older than what the other says. `tasks` are those of Means.
+    """
+    record = migrations.between(records, source, target)
+    stage = record and migrations.stage(record)
+    if record and server[HOST] == target and stage in {Stage.UNDER_WAY, Stage.UNCONFIRMED, Stage.DONE}:
+        return record
+    if server[TASK] not in tasks:
+        return Way.NONE
+    if record and stage in migrations.OPEN:
+        return record
+    elsewhere = any(migrations.stage(other) in migrations.OPEN for other in records)
+    return Way.NONE if elsewhere else Way.UNCLEAR
 
 
 def _gone(journey: Journey, gone: Gone) -> Outcome:
