@@ -17,7 +17,7 @@ from decamp.hosts.reading import list_servers, nodes_by_host
 from decamp.hosts.shelving import UNSHELVED_TO_HOST
 from decamp.model.errors import BadInput, Changed, Failed, Refused
 from decamp.model.findings import Check, Finding
-from decamp.model.plan import Action, Plan, Verb
+from decamp.model.plan import LEAVES_ITS_HOST, MIGRATIONS, Action, Plan, Verb
 from decamp.model.policy import OnCancel, OnStall, Policy
 from decamp.model.refs import Ref
 from decamp.settings import StopCompute
@@ -25,8 +25,7 @@ from decamp.settings import StopCompute
 Json = dict[str, Any]
 Pair = tuple[str, str]
 
-MIGRATIONS = frozenset({Verb.LIVE_MIGRATE, Verb.COLD_MIGRATE})
-TOUCHING = MIGRATIONS | {Verb.SHELVE, Verb.UNSHELVE, Verb.DISABLE_SERVICE, Verb.ENABLE_SERVICE, Verb.STOP_COMPUTE, Verb.DELETE_SERVICE}
+TOUCHING = LEAVES_ITS_HOST | {Verb.UNSHELVE, Verb.DISABLE_SERVICE, Verb.ENABLE_SERVICE, Verb.STOP_COMPUTE, Verb.DELETE_SERVICE}
 """Verbs that change hosts of the old cloud, or what is on them."""
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -172,7 +171,7 @@ def _tried(cloud: Cloud, method: str, path: str, body: Json | None) -> str | Non
 
 def _services(scene: Scene) -> Iterator[Finding]:
     sources: dict[str, int] = defaultdict(int)
-    for action in scene.actions(*MIGRATIONS, Verb.SHELVE):
+    for action in scene.actions(*LEAVES_ITS_HOST):
         sources[action.args["from"]] += 1
     for host, servers in sorted(sources.items()):
         if (service := scene.services.get(host)) is None:
@@ -249,7 +248,7 @@ def _migrations(scene: Scene) -> Iterator[Finding]:
     """Of others, or of an earlier run: they hold both hosts."""
     freed = {action.target.id for action in scene.actions(Verb.DISABLE_SERVICE)}
     touched = freed | {action.args[end] for action in scene.actions(*MIGRATIONS) for end in ("from", "to")}
-    planned = {action.target.id for action in scene.actions(*MIGRATIONS, Verb.SHELVE)}
+    planned = {action.target.id for action in scene.actions(*LEAVES_ITS_HOST)}
     for record in migrations.open_anywhere(scene.old):
         server, ends = record["instance_uuid"], {record["source_compute"], record.get("dest_compute")}
         if not ends & touched and server not in planned:

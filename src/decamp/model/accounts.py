@@ -7,19 +7,18 @@ from datetime import datetime
 
 from decamp.model.chain import Chain, Figures, HostAccount, HostOutcome, InFlight, Link, ServerAccount, ServerOutcome
 from decamp.model.errors import Failed, Refused
-from decamp.model.plan import Action, Plan, Refusal, Verb
+from decamp.model.plan import LEAVES_ITS_HOST, Action, Plan, Refusal, Verb
 from decamp.model.refs import Ref
 from decamp.model.run import ActionState, RunState
 from decamp.model.setbacks import HARMFUL
 
-MIGRATIONS = frozenset({Verb.LIVE_MIGRATE, Verb.COLD_MIGRATE, Verb.SHELVE})
 OF_LATE_SECONDS = 60.0
 """What counts for the rate."""
 
 
 def bytes_of(plan: Plan, action: Action) -> int:
     """What a migration is expected to move: as its arguments say, else its share of the plan's forecast."""
-    if action.verb not in MIGRATIONS:
+    if action.verb not in LEAVES_ITS_HOST:
         return 0
     told = action.args.get("bytes")
     return int(told) if told is not None else plan.forecast.bytes // max(1, plan.forecast.migrations)
@@ -29,7 +28,7 @@ def servers_of(chain: Chain) -> tuple[str, ...]:
     """Those that the first plan knew on the hosts that it was to free."""
     first = chain.links[0].plan
     known = [server for action in first.actions if action.verb is Verb.DISABLE_SERVICE for server in action.args.get("servers", ())]
-    planned = [action.target.id for action in first.actions if action.verb in MIGRATIONS]
+    planned = [action.target.id for action in first.actions if action.verb in LEAVES_ITS_HOST]
     return tuple(dict.fromkeys((*known, *planned)))
 
 
@@ -42,7 +41,10 @@ def unmoved(chain: Chain, servers: Iterable[str]) -> tuple[str, ...]:
 def doubtful(chain: Chain) -> tuple[str, ...]:
     """Servers that came to harm, of which a migration failed, or that no run saw leave: only the cloud can say where they are."""
     failed = {
-        one.target.id for link in chain.links for one in link.report.actions if one.verb in MIGRATIONS and one.state is ActionState.FAILED
+        one.target.id
+        for link in chain.links
+        for one in link.report.actions
+        if one.verb in LEAVES_ITS_HOST and one.state is ActionState.FAILED
     }
     return tuple(sorted({*unmoved(chain, servers_of(chain)), *_harmed(chain), *failed}))
 
@@ -145,7 +147,7 @@ def _moved(link: Link, expected: dict[str, int]) -> dict[str, int]:
     """Action -> bytes: as reported, else as expected where it is done; those of one that is under way as far as it tells."""
     moved: dict[str, int] = {}
     for one in link.report.actions:
-        if one.verb not in MIGRATIONS or one.id in link.gone:
+        if one.verb not in LEAVES_ITS_HOST or one.id in link.gone:
             continue
         if one.state is ActionState.DONE:
             moved[one.id] = one.bytes or expected[one.id]
@@ -188,7 +190,7 @@ def _moves(chain: Chain) -> dict[str, tuple[ServerOutcome, str | None, str]]:
     for link in chain.links:
         targets = {action.id: action.args.get("to") for action in link.plan.actions}
         for one in link.report.actions:
-            if one.verb not in MIGRATIONS or one.state is not ActionState.DONE:
+            if one.verb not in LEAVES_ITS_HOST or one.state is not ActionState.DONE:
                 continue
             if one.id in link.gone:
                 moves[one.target.id] = (ServerOutcome.GONE, None, one.said)
@@ -204,7 +206,7 @@ def _harmed(chain: Chain) -> frozenset[str]:
     harmed: set[str] = set()
     for link in chain.links:
         for one in link.report.actions:
-            if one.verb in MIGRATIONS and one.state is ActionState.DONE:
+            if one.verb in LEAVES_ITS_HOST and one.state is ActionState.DONE:
                 harmed.discard(one.target.id)
             elif one.setback and one.setback.failure in HARMFUL:
                 harmed |= set(one.setback.servers)
@@ -217,7 +219,7 @@ def _came_from(chain: Chain) -> dict[str, str]:
     for action in chain.links[0].plan.actions:
         if action.verb is Verb.DISABLE_SERVICE:
             came_from.update(dict.fromkeys(action.args.get("servers", ()), action.target.id))
-        elif action.verb in MIGRATIONS:
+        elif action.verb in LEAVES_ITS_HOST:
             came_from.setdefault(action.target.id, action.args["from"])
     return came_from
 

@@ -75,6 +75,12 @@ class Verb(enum.StrEnum):
     """Boot a server on the new host and delete it. args: image, flavor, network."""
 
 
+MIGRATIONS = frozenset({Verb.LIVE_MIGRATE, Verb.COLD_MIGRATE})
+"""Verbs that bring a server to another host."""
+LEAVES_ITS_HOST = MIGRATIONS | {Verb.SHELVE}
+"""Verbs that are there to get a server off its host: done as well where the server is gone."""
+
+
 class Reason(enum.StrEnum):
     """Why something will not be done. `text` of the refusal says it for this case, and what would help."""
 

@@ -8,14 +8,12 @@ from datetime import datetime, timedelta
 import msgspec
 
 from decamp.model.chain import Chain
-from decamp.model.plan import Action, Plan, Reason, Refusal, VacateGoal, Verb
+from decamp.model.plan import LEAVES_ITS_HOST, Action, Plan, Reason, Refusal, VacateGoal, Verb
 from decamp.model.policy import Policy
 from decamp.model.refs import Ref
 from decamp.model.run import ActionReport, ActionState
 from decamp.model.setbacks import HARMFUL, Failure, Retry
 from decamp.model.survey import Survey
-
-MIGRATIONS = frozenset({Verb.LIVE_MIGRATE, Verb.COLD_MIGRATE, Verb.SHELVE})
 
 AT_ONCE = frozenset({Failure.SERVER_CHANGED, Failure.SERVER_CAME, Failure.WRONG_HOST})
 """Where a fresh look at the cloud is all that it takes: nothing has to pass first."""
@@ -96,7 +94,7 @@ def with_cordons_lifted(chain: Chain, rest: Rest, old: Survey) -> Survey:
 
 def targets(plan: Plan) -> frozenset[str]:
     """Hosts that it sends servers to."""
-    return frozenset(action.args["to"] for action in plan.actions if action.verb in MIGRATIONS and action.args.get("to"))
+    return frozenset(action.args["to"] for action in plan.actions if action.verb in LEAVES_ITS_HOST and action.args.get("to"))
 
 
 def cordoned(chain: Chain) -> frozenset[str]:
@@ -159,7 +157,7 @@ def _shunned(chain: Chain) -> dict[str, str]:
         (report, action)
         for link in chain.fresh
         for report, action in zip(link.report.actions, link.plan.actions, strict=True)
-        if report.verb in MIGRATIONS and report.ended_at
+        if report.verb in LEAVES_ITS_HOST and report.ended_at
     ]
     let_go: set[str] = set()
     against: dict[str, dict[str, str]] = {}
@@ -192,7 +190,7 @@ def _add(trouble: Trouble, action: Action, report: ActionReport, policy: Policy)
     to = (report.setback.host if report.setback else None) or action.args.get("to")
     if retry is Retry.NEVER:
         trouble.never = True
-    elif retry is Retry.ELSEWHERE and to is not None and action.verb in MIGRATIONS:
+    elif retry is Retry.ELSEWHERE and to is not None and action.verb in LEAVES_ITS_HOST:
         trouble.avoid = tuple(sorted({*trouble.avoid, to}))
     elif failure not in AT_ONCE and report.error_kind != "changed" and report.ended_at:
         pause = policy.retry_seconds * 2 ** (trouble.times - 1)

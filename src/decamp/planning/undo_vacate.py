@@ -9,7 +9,7 @@ import msgspec
 
 from decamp.model.documents import sha256
 from decamp.model.ledger import Entry
-from decamp.model.plan import Action, Plan, Reason, Refusal, UndoGoal, Verb
+from decamp.model.plan import MIGRATIONS, Action, Plan, Reason, Refusal, UndoGoal, Verb
 from decamp.model.policy import Policy
 from decamp.model.refs import Ref
 from decamp.model.survey import Host, Server, Survey
@@ -137,7 +137,7 @@ def _unshelve(way: _Way, shelve: Action) -> None:
 def _returning(way: _Way) -> list[Returning]:
     """Servers that are where the runs brought them."""
     moves: dict[str, list[Done]] = {}
-    for done in way.done(Verb.LIVE_MIGRATE, Verb.COLD_MIGRATE):
+    for done in way.done(*MIGRATIONS):
         moves.setdefault(done.action.target.id, []).append(done)
     found = [
         Returning(server=server, home=several[0].action.args["from"], away=several[-1].action.args["to"], left=several[-1])

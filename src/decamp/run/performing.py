@@ -17,7 +17,7 @@ from decamp.model.effects import Attempt, Outcome, Performer
 from decamp.model.errors import Changed, Error, Failed, Refused, Unreachable
 from decamp.model.ledger import Entry
 from decamp.model.limits import UNLIMITED, Limits, Move, project_of
-from decamp.model.plan import Action, Plan, Refusal, Verb
+from decamp.model.plan import LEAVES_ITS_HOST, Action, Plan, Refusal, Verb
 from decamp.model.refs import Ref
 from decamp.model.run import ActionState, error_kind
 from decamp.model.timing import ALWAYS, Schedule
@@ -42,8 +42,6 @@ TAKEN_BACK = {
 }
 """What takes back -> what is taken back."""
 
-LEAVES_ITS_HOST = frozenset({Verb.LIVE_MIGRATE, Verb.COLD_MIGRATE, Verb.SHELVE})
-"""What is there to get a server off its host: done as well where the server is gone."""
 GONE = {"gone": True}
 """Facts of such an outcome."""
 

@@ -19,13 +19,11 @@ from itertools import pairwise
 import msgspec
 
 from decamp.model.amounts import subtract, total
-from decamp.model.plan import Action, Plan, Verb
+from decamp.model.plan import MIGRATIONS, Action, Plan, Verb
 from decamp.model.policy import Policy
 from decamp.model.refs import Ref
 from decamp.model.survey import Group, Host, Resource, Server, Survey
 from decamp.planning.ordering import Precedence
-
-MIGRATIONS = frozenset({Verb.LIVE_MIGRATE, Verb.COLD_MIGRATE})
 
 
 class Rule(enum.StrEnum):

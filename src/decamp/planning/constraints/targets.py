@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import msgspec
 
 from decamp.model.documents import sha256
-from decamp.model.plan import ConfirmGoal, ExpandGoal, MoveGoal, UndoGoal, VacateGoal, Verb
+from decamp.model.plan import LEAVES_ITS_HOST, MIGRATIONS, ConfirmGoal, ExpandGoal, MoveGoal, UndoGoal, VacateGoal, Verb
 from decamp.model.refs import Ref
-from decamp.planning.constraints.scene import MIGRATIONS, Rule, Scene, Violation, source, takes_away, whereto
+from decamp.planning.constraints.scene import Rule, Scene, Violation, source, takes_away, whereto
 
 VERBS: dict[type, frozenset[Verb]] = {
     MoveGoal: frozenset(
@@ -24,7 +24,7 @@ VERBS: dict[type, frozenset[Verb]] = {
             Verb.RUN_HOOK,
         }
     ),
-    VacateGoal: MIGRATIONS | {Verb.SHELVE, Verb.DISABLE_SERVICE, Verb.PROVE_EMPTY, Verb.STOP_COMPUTE, Verb.DELETE_SERVICE},
+    VacateGoal: LEAVES_ITS_HOST | {Verb.DISABLE_SERVICE, Verb.PROVE_EMPTY, Verb.STOP_COMPUTE, Verb.DELETE_SERVICE},
     ExpandGoal: frozenset(
         {Verb.ENROLL, Verb.MANAGE, Verb.INSPECT, Verb.PROVIDE, Verb.SCALE_OUT, Verb.JOIN_HOST, Verb.CANARY},
     ),
