@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import msgspec
@@ -33,6 +33,8 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
 class Done(msgspec.Struct, frozen=True, kw_only=True):
     """An action that had an effect which is still of interest."""
 
+    number: int
+    """In the order in which they were done."""
     stage: int
     action: Action
     facts: dict[str, Any]
@@ -46,8 +48,10 @@ class Returning(msgspec.Struct, frozen=True, kw_only=True):
     """The host that it was on before."""
     away: str
     """The one that it was brought to."""
-    left: Done
-    """The last action that migrated it."""
+    first: Done
+    """The action that took it from there."""
+    last: Done
+    """The one that brought it where it is: the same, where it was migrated once."""
 
 
 class _Way:
@@ -64,12 +68,14 @@ class _Way:
         self.refusals.append(Refusal(ref=ref, reason=reason, text=text))
 
     def done(self, *verbs: Verb) -> list[Done]:
-        """In the order in which they were done."""
+        """In an order in which they may have been done."""
+        own = (
+            (number, stage, action) for number, stage in enumerate(self.stages) for action in stage.plan.actions if action.id in stage.own
+        )
         return [
-            Done(stage=number, action=action, facts=stage.own[action.id].facts)
-            for number, stage in enumerate(self.stages)
-            for action in stage.plan.actions
-            if action.verb in verbs and action.id in stage.own and not stage.own[action.id].facts.get("gone")
+            Done(number=number, stage=of, action=action, facts=stage.own[action.id].facts)
+            for number, (of, stage, action) in enumerate(own)
+            if action.verb in verbs and not stage.own[action.id].facts.get("gone")
         ]
 
 
@@ -140,7 +146,9 @@ def _returning(way: _Way) -> list[Returning]:
     for done in way.done(*MIGRATIONS):
         moves.setdefault(done.action.target.id, []).append(done)
     found = [
-        Returning(server=server, home=several[0].action.args["from"], away=several[-1].action.args["to"], left=several[-1])
+        Returning(
+            server=server, home=several[0].action.args["from"], away=several[-1].action.args["to"], first=several[0], last=several[-1]
+        )
         for one, several in moves.items()
         if (server := way.servers.get(one))
     ]
@@ -155,18 +163,63 @@ def _say_they_stay(way: _Way, returning: list[Returning], run: str) -> None:
 
 
 def _move_back(way: _Way, returning: list[Returning], run: str) -> None:
-    """In the reverse of the order in which they came: where nothing has changed since, that is feasible as the plans were."""
+    """In the reverse of the order in which they came, and none before those that took its place at home."""
     before = [ancestors({action.id: action.after for action in stage.plan.actions}) for stage in way.stages]
-    actions: list[tuple[Returning, Action]] = []
+    actions: dict[str, tuple[Returning, Action]] = {}
     for number, one in enumerate(returning):
         if obstacle := _obstacle(way, one):
             way.say(Ref("server", one.server.id), Reason.NO_HOST, f"{one.server.name or one.server.id} stays on {one.away}: {obstacle}")
         else:
-            actions.append((one, _migration(way, one, number)))
-    for one, action in actions:
-        later = {other.id for another, other in actions if _came_first(one.left, another.left, before)}
-        way.drafts[action.id] = (action, {_enable(one.home), *later})
+            actions[one.server.id] = (one, _migration(way, one, number))
+    order = [actions[one.server.id] for one in _order([one for one, _ in actions.values()], before)]
+    tight: set[str] = set()
+    _draft(way, order, before, tight)
+    while found := {str(way.drafts[action][0].args["to"]) for action in _against(way, run)} - tight:
+        tight |= found
+        _draft(way, order, before, tight)
     _drop_what_breaks_rules(way, run)
+
+
+def _draft(way: _Way, order: list[tuple[Returning, Action]], before: Sequence[Mapping[str, frozenset[str]]], tight: Set[str]) -> None:
+    """Each waits for those that have to leave first; at hosts that are `tight`, for all that leave or come earlier."""
+    gone: list[tuple[Returning, str]] = []
+    for one, action in order:
+        earlier = {
+            other
+            for another, other in gone
+            if _came_first(one.last, another.last, before)
+            or _took_its_place(another, one, before)
+            or (one.home in tight and one.home in {another.away, another.home})
+        }
+        way.drafts[action.id] = (action, {_enable(one.home), *earlier})
+        gone.append((one, action.id))
+
+
+def _order(returning: Sequence[Returning], before: Sequence[Mapping[str, frozenset[str]]]) -> list[Returning]:
+    """The last that came is the first to return, where nobody has to make room for it: where nothing has changed since, each finds the
+    room then that it had. Those that took each other's place are left in that order; the checker tells whether there is room for both."""
+    guests: dict[str, list[Returning]] = {}
+    for one in returning:
+        guests.setdefault(one.away, []).append(one)
+    begun: set[str] = set()
+    order: list[Returning] = []
+
+    def place(one: Returning) -> None:
+        if one.server.id in begun:
+            return
+        begun.add(one.server.id)
+        for guest in reversed(guests.get(one.home, [])):
+            if _took_its_place(guest, one, before):
+                place(guest)
+        order.append(one)
+
+    for one in sorted(returning, key=lambda one: one.last.number, reverse=True):
+        place(one)
+    return order
+
+
+def _took_its_place(guest: Returning, one: Returning, before: Sequence[Mapping[str, frozenset[str]]]) -> bool:
+    return guest.away == one.home and _came_first(one.first, guest.last, before)
 
 
 def _came_first(one: Done, other: Done, before: Sequence[Mapping[str, frozenset[str]]]) -> bool:
@@ -206,13 +259,15 @@ def _slot(host: Host, number: int) -> str:
 
 def _drop_what_breaks_rules(way: _Way, run: str) -> None:
     """Until the rest replays clean: without one server's return, another's may not be possible."""
-    while True:
-        undo = Plan(goal=UndoGoal(run=run), made_from={"old": sha256(way.old)}, actions=ordered(way.drafts.values()))
-        against = {one.action: one.text for one in reversed(replay(undo, {"old": way.old}, way.policy)) if one.action}
-        migrations = [action for action in undo.actions if is_migration(action) and action.id in against]
-        if not migrations:
-            return
-        for action in migrations:
-            del way.drafts[action.id]
+    while against := _against(way, run):
+        for migration, text in against.items():
+            action, _ = way.drafts.pop(migration)
             name = way.servers[action.target.id].name or action.target.id
-            way.say(action.target, Reason.NO_HOST, f"{name} stays on {action.args['from']}: {against[action.id]}")
+            way.say(action.target, Reason.NO_HOST, f"{name} stays on {action.args['from']}: {text}")
+
+
+def _against(way: _Way, run: str) -> dict[str, str]:
+    """Migration -> what the checker has against it."""
+    undo = Plan(goal=UndoGoal(run=run), made_from={"old": sha256(way.old)}, actions=ordered(way.drafts.values()))
+    against = {one.action: one.text for one in reversed(replay(undo, {"old": way.old}, way.policy)) if one.action}
+    return {action.id: against[action.id] for action in undo.actions if is_migration(action) and action.id in against}

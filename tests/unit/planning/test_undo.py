@@ -14,7 +14,7 @@ from decamp.model.survey import Group, Pinned, Server, Survey
 from decamp.planning.confirm import plan_confirm
 from decamp.planning.replay import replay
 from decamp.planning.undo import plan_undo
-from small_clouds import host, on_host, survey, vacate
+from small_clouds import by_hand, host, migration, moves, on_host, survey, vacate
 from small_clouds import server as hosted
 from small_projects import P, action, comes_after, did, ids, move, old, port, refusals, server, volume
 
@@ -261,6 +261,46 @@ def test_a_vacate_is_undone_with_the_runs_that_took_up_its_rest() -> None:
     together = undone(first, entries, now=AFTER, followed_by=(("run-2", first),))
     assert action(together, "enable_service/host/a").args["disabled_reason"] == "broken fan"
     assert "1 server that was migrated stays" in together.refusals[0].text
+
+
+def brought(*ways: tuple[str, str, str]) -> list[Plan]:
+    """Runs that follow each other, of one migration each: (server, from, to). A server fills its host."""
+    return [by_hand(survey(), migration(hosted(one, source, vcpus=8), to)) for one, source, to in ways]
+
+
+def taken_back(ways: list[Plan], now: Survey) -> Plan:
+    entries = tuple(one for number, plan in enumerate(ways, start=1) for one in did(plan, f"run-{number}"))
+    followed_by = [(f"run-{number}", plan) for number, plan in enumerate(ways[1:], start=2)]
+    return undone(ways[0], entries, now=now, followed_by=followed_by, move_back=True)
+
+
+def test_a_server_that_was_migrated_twice_returns_once_the_one_that_took_its_place_has_left() -> None:
+    ways = brought(("s", "a", "b"), ("t", "d", "a"), ("s", "b", "c"))
+    now = survey([host(name) for name in "abcd"], [hosted("s", "c", vcpus=8), hosted("t", "a", vcpus=8)])
+    undo = taken_back(ways, now)
+    assert (moves(undo), undo.refusals) == ({"t": ("a", "d"), "s": ("c", "a")}, ())
+    assert comes_after(undo, "live_migrate/server/s", "live_migrate/server/t")
+
+
+def test_servers_that_took_each_others_place_stay_where_there_is_no_room_to_change() -> None:
+    ways = brought(("s", "a", "b"), ("t", "c", "a"), ("s", "b", "c"))
+    servers = [hosted("s", "c", vcpus=8), hosted("t", "a", vcpus=8)]
+    tight = taken_back(ways, survey([host(name) for name in "abc"], servers))
+    assert (moves(tight), {one.ref.id for one in tight.refusals}) == ({}, {"s", "t"})
+    roomy = taken_back(ways, survey([host(name, vcpus=16) for name in "abc"], servers))
+    assert moves(roomy) == {"s": ("c", "a"), "t": ("a", "c")}
+
+
+def test_where_a_host_is_full_servers_return_one_after_the_other() -> None:
+    small, large, late, last = (
+        hosted(name, on, vcpus=size) for name, on, size in [("x", "h", 1), ("b", "h", 2), ("d", "i", 2), ("t", "i", 1)]
+    )
+    away = [migration(small, "j"), migration(large, "j")]
+    come = [migration(late, "h", after=[away[1].id]), migration(last, "h", after=[away[0].id, "live_migrate/d/1"])]
+    there = {"x": "j", "b": "j", "d": "h", "t": "h"}
+    servers = [hosted("rest", "h", vcpus=5), *(msgspec.structs.replace(one, host=there[one.id]) for one in (small, large, late, last))]
+    undo = taken_back([by_hand(survey(), *away, *come)], survey([host(name) for name in "hij"], servers))
+    assert (set(moves(undo)), undo.refusals) == ({"x", "b", "d", "t"}, ())
 
 
 def shelved() -> Plan:
