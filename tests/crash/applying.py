@@ -16,6 +16,10 @@ from crashing import Crasher, crash_between_runs, crashing
 from decamp.files import read_plan
 from decamp.model.errors import Error
 from decamp.run.engine import Engine
+from decamp.run.patience import Patience
+
+NOTHING_UNDER_WAY = Patience(arrives_seconds=0)
+"""It dies at boundaries of actions and after answers: no request of it is still on its way then."""
 
 
 def main(url: str, plan_file: str, seen: str, performers: str, argument: str, only: str, concurrency: str) -> int:
@@ -29,7 +33,7 @@ def main(url: str, plan_file: str, seen: str, performers: str, argument: str, on
     plan = read_plan(Path(plan_file))
     try:
         acting = crashing(getattr(module, function)(Path(argument), crash), crash)
-        with Engine(url, acting, follow=follow, policy=policy) as engine:
+        with Engine(url, acting, follow=follow, policy=policy, patience=NOTHING_UNDER_WAY) as engine:
             mine = [summary.id for summary in engine.runs.all() if summary.plan == plan.id]
             run = engine.resume(mine[0]) if mine else engine.begin(plan, int(concurrency))
             report = engine.wait(run)

@@ -9,10 +9,12 @@ import requests
 from keystoneauth1 import exceptions as ksa
 from openstack import exceptions as sdk
 
-from decamp.model.errors import BadInput, Changed, Error, Failed, Refused, Unreachable
+from decamp.model.errors import BadInput, Changed, Error, Failed, Refused, Unanswered, Unreachable
 
 BUSY = {408, 413, 425, 429, 500, 502, 503, 504}
 """Statuses after which the same call may succeed later; 413 with Retry-After is how old Nova says that a rate limit was hit."""
+GIVEN_UP = {408, 502, 504}
+"""Of these, what a proxy says that has ceased to wait for a service which may still be at it."""
 
 
 @contextmanager
@@ -33,14 +35,16 @@ def translate(error: Exception, where: str) -> Error:
             return BadInput(f"{where}: the entry in clouds.yaml cannot be used: {text}")
         case ksa.Unauthorized():
             return BadInput(f"{where}: the credentials were not accepted (401). Check the entry in clouds.yaml.")
-        case ksa.ConnectFailure() | ksa.DiscoveryFailure() | ksa.UnknownConnectionError() | ksa.RetriableConnectionFailure():
+        case ksa.DiscoveryFailure():
             return Unreachable(f"{where}: no answer: {text}")
+        case ksa.ConnectFailure() | ksa.UnknownConnectionError() | ksa.RetriableConnectionFailure():
+            return Unanswered(f"{where}: no answer: {text}")
         case ksa.EndpointNotFound() | sdk.ServiceDisabledException() | sdk.ServiceDiscoveryException() | sdk.NotSupported():
             return Unreachable(f"{where}: the service is not in the catalogue, or does not answer: {text}")
         case sdk.HttpException() | ksa.HttpError():
             return _by_status(error, where, text)
         case sdk.ResourceTimeout() | requests.RequestException() | ConnectionError() | TimeoutError():
-            return Unreachable(f"{where}: no answer: {text}")
+            return Unanswered(f"{where}: no answer: {text}")
         case _:
             return Failed(f"{where}: {text}")
 
@@ -58,7 +62,8 @@ def _by_status(error: sdk.HttpException | ksa.HttpError, where: str, text: str) 
     if status == 404:
         return Changed(f"{where}: not there any more (404): {text}")
     if status in BUSY:
-        return Unreachable(f"{where}: the service cannot answer now ({status}): {text}")
+        kind = Unanswered if status in GIVEN_UP else Unreachable
+        return kind(f"{where}: the service cannot answer now ({status}): {text}")
     return Failed(f"{where}: {status}: {text}")
 
 

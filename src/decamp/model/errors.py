@@ -52,6 +52,10 @@ class Unreachable(Error):
     exit_code = 5
 
 
+class Unanswered(Unreachable):
+    """No answer came to a request that may have arrived: what it asks for may be under way."""
+
+
 class Bug(Error):
     """Decamp contradicts itself: please report this."""
 

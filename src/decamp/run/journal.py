@@ -19,7 +19,7 @@ from decamp.model.run import ACTION_TRANSITIONS, ENDED, ActionState, RunState
 from decamp.model.setbacks import Setback
 from decamp.model.timing import ALWAYS, Schedule
 from decamp.run import locks, schema, turns, workers
-from decamp.run.database import Database, timestamp
+from decamp.run.database import Database, seconds_since, timestamp
 from decamp.run.ledger import mark_verified, strike_entry, write_entry
 from decamp.run.redacting import without_secrets
 
@@ -49,6 +49,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     recorded: bool
     number: int = 1
     """Of this attempt."""
+    ago_seconds: float = 0.0
+    """Since the last attempt began, if it was tried."""
     failed: ActionEnd | None = None
     """A hook failed already: what was done for its server is to be taken back."""
 
@@ -233,9 +235,10 @@ def claim(database: Database, run: str, round: int, action: str, *, token: str, 
         mine = sa.update(_ACTIONS).where(_ACTIONS.c.run == run, _ACTIONS.c.id == action)
         failing = row.state == ActionState.RUNNING and row.error is not None
         failed = ActionEnd(state=ActionState.FAILED, error=row.error, kind=row.error_kind) if failing else None
+        ago_seconds = seconds_since(row.started_at) if row.started_at else 0.0
         if settle:
             connection.execute(mine.values(holder=token))
-            return Claim(tried=row.tried, recorded=row.recorded, failed=failed)
+            return Claim(tried=row.tried, recorded=row.recorded, ago_seconds=ago_seconds, failed=failed)
         if (head.cancel_asked_at or head.drained_at) and not row.tried:
             connection.execute(mine.values(state=ActionState.CANCELLED, ended_at=timestamp(), changed=time.time()))
             return ActionState.CANCELLED
@@ -252,7 +255,7 @@ def claim(database: Database, run: str, round: int, action: str, *, token: str, 
                 changed=time.time(),
             )
         )
-        return Claim(tried=row.tried, recorded=row.recorded, number=row.attempts + 1, failed=failed)
+        return Claim(tried=row.tried, recorded=row.recorded, number=row.attempts + 1, ago_seconds=ago_seconds, failed=failed)
 
 
 def holders(database: Database, run: str) -> tuple[bool, bool, dict[str, str | None]]:

@@ -1,4 +1,4 @@
-"""How long a service that does not answer is waited for: exponential backoff with jitter, bounded."""
+"""How long a service that does not answer is waited for: exponential backoff with jitter, bounded; and what it was asked for before."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
     longest_seconds: float = 60.0
     total_seconds: float = 6 * 3600
     """A cloud's control plane that is upgraded over night comes back within this."""
+    arrives_seconds: float = 10.0
+    """What a request without an answer asked for is looked for this long, before it is asked for again. Services write down what they are
+    to make within a few seconds, but not always at once: a server of Nova's is nowhere while its networks and volumes are checked."""
 
     def pause(self, failures: int, elapsed_seconds: float, jitter: float | None = None) -> float | None:
         """Seconds to wait after so many failures in a row; None: enough. `jitter` in 0..1 spreads workers that failed together."""

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from decamp.model.effects import Attempt, Outcome, Performer
-from decamp.model.errors import Changed, Error, Failed, Refused, Unreachable
+from decamp.model.errors import Changed, Error, Failed, Refused, Unanswered, Unreachable
 from decamp.model.ledger import Entry
 from decamp.model.limits import UNLIMITED, Limits, Move, project_of
 from decamp.model.plan import LEAVES_ITS_HOST, Action, Plan, Refusal, Verb
@@ -32,6 +32,7 @@ from decamp.run.queueing import require_turn
 from decamp.run.redacting import without_secrets
 
 LOCK_POLL_SECONDS = 0.5
+FIND_POLL_SECONDS = 2.0
 TELL_SECONDS = 1.0
 """How often progress is written."""
 
@@ -222,7 +223,7 @@ class _Execution:
             if claim.recorded and (outcome := self._recorded()):
                 return outcome
             try:
-                outcome = self._effect(tried=claim.tried)
+                outcome = self._effect(tried=claim.tried, ago=claim.ago_seconds)
             except _Closed:
                 self._steadily(lambda: locks.give_back(self._office.database, self._job.run, self._action.id))
                 continue
@@ -300,16 +301,18 @@ class _Execution:
         with self._office.database.reading() as connection:
             return not workers.live_for(connection, holder.run)
 
-    def _effect(self, *, tried: bool) -> Outcome:
-        """The effect, found or brought about. After no answer everything is looked at anew: the call may have arrived."""
+    def _effect(self, *, tried: bool, ago: float) -> Outcome:
+        """The effect, found or brought about. After no answer everything is looked at anew: the call may have arrived.
 
+        `ago`: seconds since the last attempt began, if there was one.
+        """
+        unanswered_at = time.monotonic() - ago if tried else None
         begun: dict[str, str] = {}
 
         def bring_about() -> Outcome:
-            nonlocal tried
+            nonlocal tried, unanswered_at
             if tried:
-                found = self._call(lambda: self._performer.find(self._action, self._attempt))
-                if found is not None:
+                if (found := self._found(unanswered_at)) is not None:
                     return found
                 tried = False
                 self._write(lambda: journal.settle(self._office.database, self._job.run, self._action.id, self._token))
@@ -322,7 +325,14 @@ class _Execution:
             tried = self._has_begun = True
             begun.setdefault("started_at", timestamp())
             self._tell(tried=True, **begun)
-            return self._call(lambda: self._performer.perform(self._action, self._attempt))
+            try:
+                return self._call(lambda: self._performer.perform(self._action, self._attempt))
+            except _Told as told:
+                if isinstance(told.error, Unanswered):
+                    unanswered_at = time.monotonic()
+                elif unanswered_at is not None and (found := self._found_instead(told.error)):
+                    return found
+                raise
 
         try:
             return self._patiently(bring_about)
@@ -330,6 +340,24 @@ class _Execution:
             if isinstance(told.error, Unreachable) or not self._is_gone():
                 raise
             return Outcome(said=f"{self._action.target} is gone: nothing to migrate", facts=GONE)
+
+    def _found(self, unanswered_at: float | None) -> Outcome | None:
+        """What earlier attempts have brought about. A request without an answer is given the time to become visible."""
+        until = 0.0 if unanswered_at is None else unanswered_at + self._office.patience.arrives_seconds
+        while True:
+            found = self._call(lambda: self._performer.find(self._action, self._attempt))
+            if found is not None or time.monotonic() >= until:
+                return found
+            self._sleep(FIND_POLL_SECONDS)
+
+    def _found_instead(self, error: Exception) -> Outcome | None:
+        """Where asking again was refused: what the request before has made meanwhile may be why."""
+        if isinstance(error, Unreachable) or self._cancelled():
+            return None
+        try:
+            return self._found(None)
+        except _Told:
+            return None
 
     def _await_turn(self) -> None:
         """Until the rate lets this migration begin."""

@@ -4,7 +4,7 @@ from keystoneauth1 import exceptions as ksa
 from openstack import exceptions as sdk
 
 from decamp.clouds import translated
-from decamp.model.errors import BadInput, Changed, Error, Failed, Refused, Unreachable
+from decamp.model.errors import BadInput, Changed, Error, Failed, Refused, Unanswered, Unreachable
 
 
 def http(status: int, details: str, **headers: str) -> sdk.HttpException:
@@ -28,15 +28,17 @@ def http(status: int, details: str, **headers: str) -> sdk.HttpException:
         (http(400, "bad"), Failed),
         (http(429, "slow down"), Unreachable),
         (http(500, "oops"), Unreachable),
+        (http(502, "the proxy had no answer"), Unanswered),
         (http(503, "later"), Unreachable),
+        (http(504, "the proxy waited in vain"), Unanswered),
         (ksa.Unauthorized("no"), BadInput),
-        (ksa.ConnectFailure("refused"), Unreachable),
+        (ksa.ConnectFailure("refused"), Unanswered),
         (ksa.EndpointNotFound("none"), Unreachable),
         (ksa.MissingRequiredOptions([]), BadInput),
         (sdk.ConfigException("Cloud x was not found."), BadInput),
-        (sdk.ResourceTimeout("slow"), Unreachable),
-        (requests.exceptions.ChunkedEncodingError("cut"), Unreachable),
-        (ConnectionResetError("reset"), Unreachable),
+        (sdk.ResourceTimeout("slow"), Unanswered),
+        (requests.exceptions.ChunkedEncodingError("cut"), Unanswered),
+        (ConnectionResetError("reset"), Unanswered),
         (sdk.ResourceFailure("went to ERROR"), Failed),
     ],
 )

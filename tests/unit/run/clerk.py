@@ -83,7 +83,7 @@ def a_plan(*actions: Action, goal: Any = None) -> Plan:
     return Plan(goal=goal or VacateGoal(hosts=("h",)), made_from={}, actions=actions).sealed()
 
 
-QUICK = Patience(first_seconds=0.01, longest_seconds=0.02, total_seconds=5)
+QUICK = Patience(first_seconds=0.01, longest_seconds=0.02, total_seconds=5, arrives_seconds=0)
 
 
 class Desk:

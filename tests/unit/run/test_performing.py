@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from clerk import QUICK, Clerk, a_plan, an_action, failing
 
 from decamp.model.effects import Attempt
-from decamp.model.errors import Changed, Failed, Refused, Unreachable
+from decamp.model.errors import Changed, Failed, Refused, Unanswered, Unreachable
 from decamp.model.plan import Action, ConfirmGoal, Plan, UndoGoal, VacateGoal, Verb
 from decamp.model.refs import Ref
 from decamp.model.run import ActionReport, ActionState
@@ -61,6 +61,15 @@ class Bench:
     def resume(self) -> None:
         journal.end_run(self.database, self.run, self.round)
         self.round = journal.resume(self.database, self.run, self.worker)
+
+    def arriving(self, looks: int) -> Callable[[Attempt], None]:
+        """What was asked for shows at so many looks for it."""
+
+        def look(attempt: Attempt) -> None:
+            if self.clerk.calls.count("find a") == looks:
+                self.clerk.there[attempt.mark] = "new-a"
+
+        return look
 
     def report(self, name: str = "a") -> ActionReport:
         return next(action for action in Runs(self.database).report(self.run).actions if action.id == name)
@@ -113,6 +122,51 @@ def test_a_call_that_arrived_though_no_answer_came_is_found_and_not_repeated(dat
     assert bench.perform() is ActionState.DONE
     assert bench.clerk.performed() == ["a"]
     assert bench.report().said == "found"
+
+
+ARRIVES_LATE = Patience(first_seconds=0.01, longest_seconds=0.02, total_seconds=60, arrives_seconds=60)
+
+
+def test_what_a_request_without_an_answer_asked_for_is_looked_for_until_it_shows(database: Database) -> None:
+    bench = Bench(database, an_action("a"))
+    bench.clerk.when["perform a"] = failing(Unanswered("new: no answer"))
+    bench.clerk.when["find a"] = bench.arriving(looks=2)
+    assert bench.perform(patience=ARRIVES_LATE) is ActionState.DONE
+    assert (bench.clerk.performed(), bench.clerk.calls.count("find a"), bench.report().said) == (["a"], 2, "found")
+
+
+def test_after_a_crash_it_is_looked_for_as_well(database: Database) -> None:
+    bench = Bench(database, an_action("a"))
+    bench.clerk.when["perform a"] = failing(Stopped())
+    with pytest.raises(Stopped):
+        bench.perform()
+    bench.clerk.when["find a"] = bench.arriving(looks=2)
+    assert bench.perform(patience=ARRIVES_LATE) is ActionState.DONE
+    assert (bench.clerk.performed(), bench.report().said) == (["a"], "found")
+
+
+def test_a_service_that_answers_that_it_is_busy_has_begun_nothing_and_is_asked_again_at_once(database: Database) -> None:
+    bench = Bench(database, an_action("a"))
+    bench.clerk.when["perform a"] = failing(Unreachable("new: the service cannot answer now (503)"))
+    assert bench.perform(patience=ARRIVES_LATE) is ActionState.DONE
+    assert (bench.clerk.performed(), bench.clerk.calls.count("find a")) == (["a", "a"], 1)
+
+
+def test_what_is_refused_because_the_request_before_has_made_it_is_found(database: Database) -> None:
+    bench = Bench(database, an_action("a"))
+    errors = iter([Unanswered("new: no answer"), Failed("new: 409: it is there already")])
+    bench.clerk.when["perform a"] = lambda attempt: failing(next(errors))(attempt)
+    bench.clerk.when["find a"] = bench.arriving(looks=2)
+    assert bench.perform() is ActionState.DONE
+    assert (bench.clerk.performed(), bench.report().said) == (["a", "a"], "found")
+
+
+def test_what_is_refused_though_nothing_was_made_fails(database: Database) -> None:
+    bench = Bench(database, an_action("a"))
+    errors = iter([Unanswered("new: no answer"), Failed("new: 409: the name is taken")])
+    bench.clerk.when["perform a"] = lambda attempt: failing(next(errors))(attempt)
+    assert bench.perform() is ActionState.FAILED
+    assert (bench.report().error, bench.clerk.calls.count("find a")) == ("new: 409: the name is taken", 2)
 
 
 def test_patience_with_a_service_that_never_answers_ends(database: Database) -> None:
