@@ -20,7 +20,7 @@ ACT = "migrate"
 AIMED = "2.56"
 """Compute API: from here on a cold migration may name its target."""
 MOVED = "VERIFY_RESIZE"
-TASKS = frozenset({"resize_prep", "resize_migrating", "resize_migrated", "resize_finish"})
+TASKS = frozenset({"resize_prep", "resize_migrating", "resize_migrated", "resize_finish", "resize_reverting"})
 
 
 def _request(journey: Journey) -> Json:
@@ -52,15 +52,17 @@ COLD = Means(act=ACT, states=pinning.COLD, tasks=TASKS, request=_request, follow
 def has_come_to(server: Json, record: Json | None, wanted: frozenset[Stage]) -> bool:
     """Whether its task is over and its record is at one of these stages. Nova writes into the record that it is confirmed before the server
     ceases to wait for that."""
-    if record is None or server[TASK] is not None or server["status"] == "ERROR":
+    if record is None or server["status"] == "ERROR":
         return False
     stage = migrations.stage(record)
+    if server[TASK] in TASKS or (stage is Stage.UNCONFIRMED and server[TASK] is not None):
+        return False
     return stage in wanted and not (stage is Stage.DONE and server["status"] == MOVED)
 
 
 def _until(journey: Journey, wanted: frozenset[Stage], what: str) -> Json:
     """The server, once it has come to one of these stages. Raises Failed, and Gone."""
-    vigil = Vigil(journey, ACT)
+    vigil = Vigil(journey, ACT, TASKS)
     deadline = time.monotonic() + journey.policy.migration_timeout_seconds
 
     def look() -> Json | None:
@@ -86,7 +88,9 @@ def _confirm(journey: Journey, server: Json) -> None:
     try:
         api.call(journey.cloud, "compute", "POST", f"/servers/{journey.server}/action", json={"confirmResize": None})
     except (Changed, Failed) as error:
-        if watched(journey.cloud, journey.server)["status"] == MOVED:
+        # refused as well where it is being confirmed already: by Nova itself, after resize_confirm_window
+        record = journey.record()
+        if watched(journey.cloud, journey.server)["status"] == MOVED and record and migrations.stage(record) is Stage.UNCONFIRMED:
             text = f"The cold migration of {server['name']} to {journey.target} was not confirmed: {error.message}. "
             what = f"Confirm it (`openstack server resize confirm {journey.server}`), then resume."
             raise journey.failed(Failure.CONFIRM_FAILED, text + what) from error

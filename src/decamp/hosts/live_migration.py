@@ -19,7 +19,10 @@ from decamp.model.setbacks import Failure
 Json = dict[str, Any]
 
 ACT = "live-migration"
+TASKS = frozenset({"migrating"})
 
+RUNNING = "running"
+"""How the status of a migration begins whose bytes flow; Nova adds "(post-copy)"."""
 ABORT_SECONDS = 120.0
 """How long Nova may take to end a migration that it was asked to abort."""
 
@@ -39,11 +42,11 @@ def _follow(journey: Journey) -> Outcome:
     )
 
 
-LIVE = Means(act=ACT, states=pinning.LIVE, tasks=frozenset({"migrating"}), request=_request, follow=_follow)
+LIVE = Means(act=ACT, states=pinning.LIVE, tasks=TASKS, request=_request, follow=_follow)
 
 
 class Progress:
-    """Whether a migration converges: its status goes on, or what remains falls below what it ever was.
+    """Whether a migration converges: what remains falls below what it ever was. Before it runs, and after, nothing is to converge.
 
     Memory is copied in rounds, so what remains rises again and again: only its lowest mark tells (as in Nova's own
     nova.virt.libvirt.migration.should_abort).
@@ -57,7 +60,7 @@ class Progress:
     def stalled_for(self, status: str | None, remaining: int | None, now: float) -> float:
         """Seconds since it last came nearer to its end. `remaining` bytes are null where the hypervisor does not tell."""
         falls = remaining is not None and (self._lowest is None or remaining < self._lowest)
-        if falls or status != self._status:
+        if falls or status != self._status or not (status or "").startswith(RUNNING):
             self._since = now
         if falls:
             self._lowest = remaining
@@ -72,6 +75,8 @@ class _Ending(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     asked_at: float | None
     """null: its state has not allowed that so far."""
+    asked_in: str | None = None
+    """Its status then: before it runs, Nova may accept the request, and drop it when it is about to run."""
 
 
 class _Watch:
@@ -79,7 +84,7 @@ class _Watch:
 
     def __init__(self, journey: Journey) -> None:
         self._journey = journey
-        self._vigil = Vigil(journey, ACT)
+        self._vigil = Vigil(journey, ACT, TASKS)
         self._deadline = time.monotonic() + journey.policy.migration_timeout_seconds
         self._progress = Progress(time.monotonic())
         self._forced_at: float | None = None
@@ -93,7 +98,7 @@ class _Watch:
         # the record first: a server that is looked at after it was completed must have arrived
         record = journey.record()
         server = watched(journey.cloud, journey.server)
-        if not missing(server, record, journey.target):
+        if not missing(server, record, journey.target, TASKS):
             return record
         try:
             self._vigil.look(server, record)
@@ -155,10 +160,14 @@ class _Watch:
         self._abort(server, record, _Ending(failure=failure, why=why, asked_at=None))
 
     def _abort(self, server: Json, record: Json | None, ending: _Ending) -> None:
-        """Asks once; what cannot be aborted now may be later, or comes to its end. Raises Failed where neither happens in time."""
+        """Asks once, and again where it runs all the same; what cannot be aborted now may be later, or comes to its end.
+
+        Raises Failed where neither happens in time.
+        """
         now = time.monotonic()
-        if ending.asked_at is None and record and migrations.abort(self._journey.cloud, record):
-            ending = msgspec.structs.replace(ending, asked_at=now)
+        is_due = record is not None and (ending.asked_at is None or (record["status"] == RUNNING != ending.asked_in))
+        if is_due and record and migrations.abort(self._journey.cloud, record):
+            ending = msgspec.structs.replace(ending, asked_at=now, asked_in=record["status"])
         self._ending = ending
         if now > max(self._deadline, ending.asked_at or 0) + ABORT_SECONDS:
             done = "Nova was asked to abort it, and does not" if ending.asked_at else "its state does not let it be aborted"
@@ -169,6 +178,6 @@ class _Watch:
         return journey.failed(
             Failure.TIMED_OUT,
             f"The live migration of {server['name']} from {journey.source} to {journey.target} is not over: {why}. "
-            f"Still: {'; '.join(missing(server, record, journey.target))}. Wait and resume, or end it with "
+            f"Still: {'; '.join(missing(server, record, journey.target, TASKS))}. Wait and resume, or end it with "
             f"`openstack server migration force complete {journey.server} {number}` or `... abort {journey.server} {number}`.",
         )

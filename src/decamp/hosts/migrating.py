@@ -28,6 +28,10 @@ LOOK_SECONDS = 15.0
 """Between two looks at the services."""
 SETTLES_SECONDS = 60.0
 """A record that has ended is older than what Nova still does with the server, by seconds."""
+ROLLS_BACK_SECONDS = 900.0
+"""Where it has ended badly, by more: Nova disconnects volume after volume, and waits a minute for each answer of a host that hangs."""
+DELETING = "deleting"
+"""Task state of a server that its owner deletes meanwhile: its end is waited for."""
 
 NO_VALID_HOST = "No valid host was found"
 """How nova.exception.NoValidHost begins."""
@@ -87,7 +91,7 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     states: frozenset[str]
     """In which it is accepted."""
     tasks: frozenset[str]
-    """Task states of a server from the moment that Nova accepts the request."""
+    """Task states of a server from the moment that Nova accepts the request until it is over; any other is somebody else's doing."""
     request: Callable[[Journey], Json]
     """The body of the request. Raises Failed where the cloud is too old for it."""
     follow: Callable[[Journey], Outcome]
@@ -123,8 +127,14 @@ class Migrate:
             what = f"a record of the migration of server {action.target.id}"
             found = wait(look, what, seconds=SETTLES_SECONDS, cancelled=attempt.leaving, longest_seconds=FIRST_SECONDS)
         except TooLate:
-            return None
+            found = self._rolled_back(action, attempt)
         return self._end(found) if isinstance(found, Journey) else None
+
+    def _rolled_back(self, action: Action, attempt: Attempt) -> Journey | None:
+        """Nova works on the server, no record came, and its last one failed: that is what it takes back."""
+        record = migrations.between(migrations.of_server(self._old, action.target.id), action.args["from"], action.args["to"])
+        is_broken = record is not None and migrations.stage(record) is Stage.BROKEN
+        return self._journey(action, attempt, after=record["id"] - 1) if record and is_broken else None
 
     def perform(self, action: Action, attempt: Attempt) -> Outcome:
         journey = self._journey(action, attempt, after=migrations.newest(migrations.of_server(self._old, action.target.id)))
@@ -139,7 +149,7 @@ class Migrate:
         if server is None:
             return ()
         record = migrations.between(migrations.of_server(self._old, server["id"]), action.args["from"], action.args["to"])
-        return missing(server, record, action.args["to"])
+        return missing(server, record, action.args["to"], self._means.tasks)
 
     def _journey(self, action: Action, attempt: Attempt, *, after: int) -> Journey:
         source, target = action.args["from"], action.args["to"]
@@ -220,10 +230,10 @@ def blamed(journey: Journey, why: str, *, otherwise: Failure) -> Failure:
     return Failure.NO_VALID_HOST if NO_VALID_HOST in why else otherwise
 
 
-def broken(journey: Journey, server: Json, record: Json | None, act: str) -> Failed | None:
+def broken(journey: Journey, server: Json, record: Json | None, act: str, tasks: frozenset[str]) -> Failed | None:
     """The failure, where the migration is over and did not succeed; null: it may still."""
     in_error = server["status"] == "ERROR"
-    if server[TASK] is not None or not (in_error or (record and migrations.stage(record) is Stage.BROKEN)):
+    if server[TASK] in {*tasks, DELETING} or not (in_error or (record and migrations.stage(record) is Stage.BROKEN)):
         return None
     status = record["status"] if record else "without a record"
     fault = (server.get("fault") or {}).get("message") if in_error else None
@@ -244,16 +254,17 @@ def broken(journey: Journey, server: Json, record: Json | None, act: str) -> Fai
 class Vigil:
     """Notices during a migration that nova-compute on either end is gone, or that its record has ended and the server has not."""
 
-    def __init__(self, journey: Journey, act: str) -> None:
+    def __init__(self, journey: Journey, act: str, tasks: frozenset[str]) -> None:
         self._journey = journey
         self._act = act
+        self._tasks = tasks
         self._looked_at = float("-inf")
         self._down_since: dict[str, float] = {}
         self._over_since: float | None = None
 
     def look(self, server: Json, record: Json | None) -> None:
         """Raises Failed for what will not end by itself."""
-        if failure := broken(self._journey, server, record, self._act):
+        if failure := broken(self._journey, server, record, self._act, self._tasks):
             raise failure
         self._look_at_services()
         self._look_at_end(server, record)
@@ -271,18 +282,22 @@ class Vigil:
                 raise journey.failed(failure, text)
 
     def _look_at_end(self, server: Json, record: Json | None) -> None:
-        if record is None or migrations.stage(record) not in {Stage.DONE, Stage.BROKEN}:
+        stage = record and migrations.stage(record)
+        if record is None or stage not in {Stage.DONE, Stage.BROKEN}:
             self._over_since = None
             return
         self._over_since = self._over_since or time.monotonic()
-        if time.monotonic() - self._over_since > SETTLES_SECONDS:
-            left = "; ".join(missing(server, record, self._journey.target))
-            failure = Failure.SERVER_STUCK if server[TASK] else Failure.WRONG_HOST
+        if time.monotonic() - self._over_since > (SETTLES_SECONDS if stage is Stage.DONE else ROLLS_BACK_SECONDS):
+            left = "; ".join(missing(server, record, self._journey.target, self._tasks))
+            failure = Failure.SERVER_STUCK if server[TASK] in {*self._tasks, DELETING} else Failure.WRONG_HOST
             raise self._journey.failed(failure, f"The migration {record['id']} of {server['name']} is {record['status']}, but {left}.")
 
 
-def missing(server: Json, record: Json | None, target: str) -> tuple[str, ...]:
-    """Why it is not moved yet. A completed record whose server still is at the source has been seen, and so has the reverse."""
+def missing(server: Json, record: Json | None, target: str, tasks: frozenset[str]) -> tuple[str, ...]:
+    """Why it is not moved yet; `tasks` are those of Means.
+
+    A completed record whose server still is at the source has been seen, and so has the reverse.
+    """
     return tuple(
         sentence
         for holds, sentence in (
@@ -291,7 +306,7 @@ def missing(server: Json, record: Json | None, target: str) -> tuple[str, ...]:
                 f"its migration record says {record['status'] if record else 'nothing'}",
             ),
             (server[HOST] == target, f"its host is {server[HOST]}"),
-            (server[TASK] is None, f"its task state is {server[TASK]}"),
+            (server[TASK] not in tasks, f"its task state is {server[TASK]}"),
             (server["status"] not in {"ERROR", "VERIFY_RESIZE"}, f"its status is {server['status']}"),
         )
         if not holds

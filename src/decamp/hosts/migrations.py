@@ -32,7 +32,7 @@ STAGES = {
     "preparing": Stage.UNDER_WAY,
     "migrating": Stage.UNDER_WAY,
     "running": Stage.UNDER_WAY,
-    "running post-copy": Stage.UNDER_WAY,
+    "running (post-copy)": Stage.UNDER_WAY,
     "post-migrating": Stage.UNDER_WAY,
     "finished": Stage.UNCONFIRMED,
     "confirming": Stage.UNDER_WAY,
@@ -108,7 +108,7 @@ class Gone(Changed):
 def watched(cloud: Cloud, server: str) -> Json:
     """The server, while something is done with it. Raises Gone where it is not there any more."""
     there = show_server(cloud, server)
-    if there is None:
+    if there is None or there["status"] == "DELETED":
         raise Gone(f"{cloud.name}: server {server} is gone")
     return there
 

@@ -76,7 +76,8 @@ class Shelve:
                 why = migrations.reason(self._old, server["id"], "shelve") or "Nova gives no reason"
                 failure = Failure.SERVER_ERROR if server["status"] == "ERROR" else Failure.SHELVE_FAILED
                 raise _failed(action, failure, f"{server['name']} was to be shelved, and is {server['status']}: {why}.")
-            return server
+            # Nova calls it offloaded before it lets go of the host
+            return server if server[HOST] is None else None
 
         try:
             self._wait(look, action, attempt)

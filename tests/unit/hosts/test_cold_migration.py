@@ -23,6 +23,8 @@ def server(status: str, task: str | None = None) -> dict[str, Any]:
         (server("VERIFY_RESIZE"), "confirmed", ENDED, False),
         (server("VERIFY_RESIZE"), "confirmed", ARRIVED, False),
         (server("SHUTOFF", "resize_finish"), "confirmed", ENDED, False),
+        (server("SHUTOFF", "image_uploading"), "confirmed", ENDED, True),
+        (server("VERIFY_RESIZE", "deleting"), "finished", ARRIVED, False),
         (server("ERROR"), "confirmed", ENDED, False),
     ],
 )

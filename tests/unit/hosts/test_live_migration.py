@@ -21,6 +21,15 @@ def test_a_rest_that_rises_again_in_each_round_counts_by_its_lowest_mark() -> No
 
 
 def test_a_new_status_is_progress_also_where_no_figures_are_told() -> None:
-    assert stalled((0, "preparing", None), (60, "preparing", None)) == 60
+    assert stalled((0, "running", None), (60, "running", None)) == 60
     assert stalled((0, "preparing", None), (60, "running", None), (90, "running", None)) == 30
     assert stalled((0, "running", GIB), (60, "running", GIB), (70, "post-migrating", None)) == 0
+
+
+def test_what_waits_for_its_turn_or_is_prepared_does_not_stall() -> None:
+    assert stalled((0, "queued", None), (60, "queued", None), (120, "preparing", None), (600, "preparing", None)) == 0
+    assert stalled((0, "preparing", None), (600, "running", None), (630, "running", None)) == 30
+
+
+def test_a_migration_in_post_copy_may_stall() -> None:
+    assert stalled((0, "running (post-copy)", GIB), (60, "running (post-copy)", GIB)) == 60
