@@ -6,7 +6,7 @@ from typing import Any
 
 from decamp.clouds import Cloud
 from decamp.hosts import api
-from decamp.hosts.reading import HOST, TASK, read_service, show_server
+from decamp.hosts.reading import DELETED, HOST, SOFT_DELETED, TASK, read_service, show_server
 from decamp.hosts.waiting import TooLate, wait
 from decamp.model.effects import Attempt, Outcome
 from decamp.model.errors import BadInput, Bug, Failed, Refused
@@ -17,6 +17,7 @@ Json = dict[str, Any]
 
 AIMED = "2.74"
 """Compute API: from here on an admin may ask for one host, and the scheduler still checks it."""
+FAULT_SECONDS = 3.0
 DELETED_SECONDS = 300.0
 CORDON = "decamp: the canary failed"
 """Begins the disabled_reason of a host on which it did."""
@@ -34,8 +35,8 @@ class Canary:
 
     def find(self, action: Action, attempt: Attempt) -> Outcome | None:
         """What a crash left is deleted: a canary proves nothing that nobody watched."""
-        for server in api.pages(self._new, "compute", "/servers/detail", "servers", tags=attempt.mark):
-            self._delete(server["id"])
+        for server in self._left(attempt):
+            self._delete(server)
         return None
 
     def perform(self, action: Action, attempt: Attempt) -> Outcome:
@@ -56,7 +57,7 @@ class Canary:
         return Outcome(said=f"a server became ACTIVE on {host} and was deleted", facts={"host": host})
 
     def verify(self, action: Action, outcome: Outcome, attempt: Attempt) -> tuple[str, ...]:
-        left = [server["id"] for server in api.pages(self._new, "compute", "/servers/detail", "servers", tags=attempt.mark)]
+        left = self._left(attempt)
         service = read_service(self._new, outcome.facts["host"])
         wrong = [f"the canary {server} is still there" for server in left]
         if service is None or service.status != "enabled":
@@ -84,8 +85,7 @@ class Canary:
         def look() -> Json | None:
             server = show_server(self._new, id)
             if server is None or server["status"] == "ERROR":
-                fault = (server or {}).get("fault", {}).get("message", "Nova gives no reason")
-                raise Failed(f"server {id} became {server['status'] if server else 'deleted'}: {fault}.")
+                raise Failed(f"server {id} became {server['status'] if server else 'deleted'}: {self._fault(id)}.")
             return server if server["status"] == "ACTIVE" and server[TASK] is None else None
 
         server = wait(
@@ -94,10 +94,34 @@ class Canary:
         if server[HOST] != host:
             raise Failed(f"server {id} became ACTIVE on {server[HOST]}, not on {host}.")
 
+    def _fault(self, id: str) -> str:
+        """Nova writes it a moment after the state."""
+
+        def look() -> str | None:
+            return ((show_server(self._new, id) or {}).get("fault") or {}).get("message")
+
+        try:
+            return wait(look, f"the fault of server {id}", seconds=FAULT_SECONDS)
+        except TooLate:
+            return "Nova gives no reason"
+
+    def _left(self, attempt: Attempt) -> list[str]:
+        """Canaries that are there."""
+        canaries = api.pages(self._new, "compute", "/servers/detail", "servers", tags=attempt.mark)
+        return [server["id"] for server in canaries if server["status"] != DELETED]
+
     def _delete(self, id: str) -> None:
         api.call(self._new, "compute", "DELETE", f"/servers/{id}", missing=True)
+
+        def look() -> bool | None:
+            server = show_server(self._new, id)
+            if server is not None and server["status"] == SOFT_DELETED and server[TASK] is None:
+                # a cloud that keeps deleted servers for a while would keep this one on the host
+                api.call(self._new, "compute", "POST", f"/servers/{id}/action", json={"forceDelete": None}, missing=True)
+            return True if server is None or server["status"] == DELETED else None
+
         try:
-            wait(lambda: True if show_server(self._new, id) is None else None, f"canary {id} to be deleted", seconds=DELETED_SECONDS)
+            wait(look, f"canary {id} to be deleted", seconds=DELETED_SECONDS)
         except TooLate as late:
             raise Failed(f"{late.message} Delete it with `openstack server delete --all-projects {id}`.") from late
 

@@ -41,11 +41,10 @@ class ScaleOut:
 
     def find(self, action: Action, attempt: Attempt) -> Outcome | None:
         """The count is raised already: the update is waited for. One that failed is put back, so that it can begin anew."""
-        stack = show(self._undercloud, action.args["stack"])
+        # while it is updated, its parameters may be those of before
+        stack = self._let_end(show(self._undercloud, action.args["stack"]), attempt)
         if count_of(stack, action.args["parameter"]) != action.args["to"]:
-            self._let_end(stack, attempt)
             return None
-        stack = self._let_end(stack, attempt)
         if stack["stack_status"].endswith("_COMPLETE"):
             return self._outcome(action, stack)
         self._put_back(action, stack, attempt)

@@ -101,7 +101,7 @@ class Standing(enum.Enum):
 
 
 def standing(way: Way, state: str) -> Standing:
-    if state == way.ends:
+    if state == way.ends or state in way.beyond:
         return Standing.ENDED
     if state in way.through:
         return Standing.WAITING

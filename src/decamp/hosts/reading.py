@@ -27,6 +27,8 @@ ZONE_ASKED_FOR = "2.96"
 """Compute API: from here on the zone that a server's user asked for is shown."""
 WITHOUT_UPTIME = "2.87"
 """Compute API: from 2.88 on a listing of hypervisors asks each nova-compute for its uptime, and fails while one of them does not answer."""
+DELETED = "DELETED"
+"""Servers of which Nova takes away what they hold: shown and listed for a moment longer."""
 SOFT_DELETED = "SOFT_DELETED"
 """Servers that can still be restored: they hold their host, and are listed only when this status is asked for."""
 

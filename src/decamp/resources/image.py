@@ -11,7 +11,7 @@ from decamp.clouds import Cloud
 from decamp.model.errors import Refused
 from decamp.model.refs import Ref, fingerprint
 from decamp.model.survey import Resource
-from decamp.resources import calls, image_copy, image_data
+from decamp.resources import calls, image_copy, image_data, server_reading
 from decamp.resources.attributes import changed, its_own, kept, lost, mapped_as, owner, refused
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
@@ -203,7 +203,8 @@ def remove(cloud: Cloud, id: str, expects: str) -> None:
         return
     unchanged(there, expects, cloud.name)
     everybodys = {"all_tenants": "true"} if cloud.admin else {}
-    servers = [one["name"] for one in calls.listed(cloud, "compute", "/servers/detail", "servers", {"image": id, **everybodys})]
+    listed = calls.listed(cloud, "compute", "/servers/detail", "servers", {"image": id, **everybodys})
+    servers = [one["name"] for one in listed if one["status"] not in server_reading.GONE]
     if servers:
         raise Refused(f"{cloud.name}: image {there.name or id} is what {', '.join(sorted(servers))} run from: it is not removed")
     if there.spec["protected"]:

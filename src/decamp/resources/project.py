@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from decamp.clouds import Cloud
 from decamp.model.errors import Refused
 from decamp.model.survey import Resource
-from decamp.resources import calls, identity
+from decamp.resources import calls, identity, server_reading
 from decamp.resources.attributes import changed, its_own, kept, lost, mapped_as, refused
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
@@ -137,6 +137,7 @@ def _left(cloud: Cloud, id: str) -> Iterable[str]:
         count = sum(one["project_id"] == id and one["name"] != "default" for one in found)
         if count:
             yield f"{count} {key.replace('_', ' ')}"
-    servers = list(calls.listed(cloud, "compute", "/servers", "servers", {"all_tenants": 1, "project_id": id}))
+    listed = calls.listed(cloud, "compute", "/servers/detail", "servers", {"all_tenants": 1, "project_id": id})
+    servers = [one for one in listed if one["status"] not in server_reading.GONE]
     if servers:
         yield f"{len(servers)} servers"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,20 @@ from decamp.model.survey import Resource
 from decamp.resources import calls
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
-from decamp.resources.server_reading import ATTRIBUTES, EXTENDED, GONE, NAME, TAGS_FROM, export, got, marked, read, user_data_of
+from decamp.resources.server_reading import (
+    ATTRIBUTES,
+    DELETED,
+    EXTENDED,
+    GONE,
+    NAME,
+    SOFT_DELETED,
+    TAGS_FROM,
+    export,
+    got,
+    marked,
+    read,
+    user_data_of,
+)
 from decamp.resources.specs import differences, mapped, unchanged
 from decamp.resources.tagging import METADATA_KEY
 from decamp.resources.waiting import wait_until
@@ -26,6 +40,7 @@ POWER_SECONDS = 900
 """A guest that does not answer to the power button is given 60 s by Nova (shutdown_timeout), but an image may ask for more."""
 
 GONE_SECONDS = 900
+FAULT_SECONDS = 3
 
 LOCK_REASON_FROM = "2.73"
 """Compute microversion from which a lock takes a reason."""
@@ -153,7 +168,7 @@ def wait_status(cloud: Cloud, id: str, status: str, *, timeout_seconds: float, c
         if server is None:
             raise Changed(f"{cloud.name}: server {id} is gone")
         if server["status"] == "ERROR" and status != "ERROR":
-            raise Failed(f"{cloud.name}: server {server['name']} ({id}) is in ERROR: {_fault(server)}")
+            raise Failed(f"{cloud.name}: server {server['name']} ({id}) is in ERROR: {_fault(cloud, server)}")
         return True if server["status"] == status and server.get("OS-EXT-STS:task_state") is None else None
 
     wait_until(f"server {id} is {status} in {cloud.name}", there, timeout_seconds=timeout_seconds, cancelled=cancelled)
@@ -169,7 +184,7 @@ def finished(passage: Passage, resource: Resource, id: str) -> str:
         if server is None or server["status"] in GONE:
             raise Failed(f"{new.name}: server {resource.name or resource.id}: its copy {id} is gone while it was built")
         if server["status"] == "ERROR":
-            raise Failed(f"{new.name}: server {resource.name or resource.id}: its copy {id} is in ERROR: {_fault(server)}")
+            raise Failed(f"{new.name}: server {resource.name or resource.id}: its copy {id} is in ERROR: {_fault(new, server)}")
         return None if server["status"] == "BUILD" or server.get("OS-EXT-STS:task_state") else server
 
     server = wait_until(f"server {id} is built in {new.name}", built, timeout_seconds=BOOT_SECONDS, cancelled=passage.cancelled)
@@ -257,12 +272,21 @@ def _delete(cloud: Cloud, id: str) -> None:
 
     def still_there() -> bool:
         server = got(cloud, id)
-        if server and server["status"] == "ERROR" and server.get("OS-EXT-STS:task_state") is None:
-            raise Failed(f"{cloud.name}: server {server['name']} ({id}) could not be deleted: {_fault(server)}")
-        return server is not None and server["status"] not in GONE
+        idle = server is not None and server.get("OS-EXT-STS:task_state") is None
+        if server and idle and server["status"] == "ERROR":
+            raise Failed(f"{cloud.name}: server {server['name']} ({id}) could not be deleted: {_fault(cloud, server)}")
+        if server and idle and server["status"] == SOFT_DELETED:
+            act(cloud, id, "forceDelete")
+        return server is not None and server["status"] != DELETED
 
     calls.gone(f"{cloud.name}: server {id}", still_there, GONE_SECONDS)
 
 
-def _fault(server: Json) -> str:
-    return " ".join(str((server.get("fault") or {}).get("message") or "Nova gives no reason").split())
+def _fault(cloud: Cloud, server: Json) -> str:
+    """Nova writes it a moment after the state."""
+    until = time.monotonic() + FAULT_SECONDS
+    seen: Json | None = server
+    while seen and not seen.get("fault") and time.monotonic() < until:
+        time.sleep(FAULT_SECONDS / 10)
+        seen = got(cloud, server["id"])
+    return " ".join(str(((seen or {}).get("fault") or {}).get("message") or "Nova gives no reason").split())

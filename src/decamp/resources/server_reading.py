@@ -61,7 +61,9 @@ NO_ZONE = "nova"
 """Nova's name for the zone of hosts that are in none (default_availability_zone)."""
 
 STOPPED = frozenset({"SHUTOFF", "SHELVED", "SHELVED_OFFLOADED"})
-GONE = frozenset({"DELETED", "SOFT_DELETED"})
+DELETED, SOFT_DELETED = "DELETED", "SOFT_DELETED"
+"""Nova shows and lists the first for a moment, and keeps the second for reclaim_instance_interval, with all that it has."""
+GONE = frozenset({DELETED, SOFT_DELETED})
 
 NOT_IN_THE_FINGERPRINT = frozenset({"power", "locked", "locked_reason", "user_data_sha256", "user_data_bytes"})
 """A plan stops and locks the server itself; user data are compared when they are read, which not everybody may do."""
