@@ -59,6 +59,9 @@ LATE = ("quota-bytes", "quota-count")
 SETTLED_SECONDS = 60
 """How long an object store may take until a listing shows what was written (it is consistent in the end)."""
 
+EMPTY_SECONDS = 600
+"""How long a container may take to hear of objects that are deleted. Swift's object-updater tells it every 300 s what it missed."""
+
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -304,10 +307,32 @@ def abandon(passage: Passage, resource: Resource) -> None:
 
 
 def _delete(cloud: Cloud, id: str) -> None:
+    """With all objects that are listed now. Raises Changed where others have come since."""
     with ThreadPoolExecutor(AT_A_TIME, "deleting") as pool:
-        for page in _in_lots(object_data.listed(cloud, id)):
-            list(pool.map(lambda one: object_store.delete(cloud, id, one.name), page))
-    object_store.delete(cloud, id)
+        for lot in _in_lots(object_data.listed(cloud, id)):
+            list(pool.map(lambda one: object_store.delete(cloud, id, one.name), lot))
+        deadline = time.monotonic() + EMPTY_SECONDS
+        pause_seconds = 0.5
+        while True:
+            try:
+                return object_store.delete(cloud, id)
+            except Changed:
+                if time.monotonic() > deadline or _has_any(pool, cloud, id):
+                    raise
+            time.sleep(pause_seconds)
+            pause_seconds = min(pause_seconds * 2, 30)
+
+
+def _has_any(pool: ThreadPoolExecutor, cloud: Cloud, id: str) -> bool:
+    """Whether one of the objects that it lists is there. Those that are not are deleted once more, so that it hears of that again."""
+
+    def is_there(one: Listed) -> bool:
+        if object_store.head(cloud, id, one.name, object_data.AS_IT_IS) is not None:
+            return True
+        object_store.delete(cloud, id, one.name)
+        return False
+
+    return any(any(list(pool.map(is_there, lot))) for lot in _in_lots(object_data.listed(cloud, id)))
 
 
 LOT = 1000

@@ -38,10 +38,10 @@ def path_of(container: str, name: str | None = None) -> str:
     return f"/{quote(container, safe='')}/{quote(name, safe='' if DOTS.intersection(name.split('/')) else '/')}"
 
 
-def head(cloud: Cloud, container: str, name: str | None = None) -> Mapping[str, str] | None:
+def head(cloud: Cloud, container: str, name: str | None = None, query: Mapping[str, str] | None = None) -> Mapping[str, str] | None:
     """The headers; null where it is not there."""
     with cloud.calling(f"look at {path_of(container, name)}"):
-        response = asked(cloud, "HEAD", path_of(container, name), headers=NEWEST)
+        response = asked(cloud, "HEAD", path_of(container, name), params=query or {}, headers=NEWEST)
         if response.status_code == 404:
             return None
         raise_from_response(response)
