@@ -6,7 +6,8 @@ Every step can be taken up again: the images on the way bear the mark, as the vo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from decamp.clouds import Cloud
@@ -57,6 +58,12 @@ SHOWN_BY_CINDER = frozenset({"attached_mode", "readonly"})
 
 OF_THE_IMAGE_ITSELF = frozenset({"image_id", "signature_verified"})
 """Image metadata that is true of one cloud's image only."""
+
+READY = frozenset({"available", "in-use", "reserved", "attaching"})
+"""Statuses of a volume that is made: nobody's, or a server's, or about to be one's."""
+
+GOING = frozenset({"deleting", "error_deleting"})
+"""Statuses in which Cinder takes no call to delete (cinder.volume.api.API.delete): one was taken before."""
 
 STOPPED = frozenset({"SHUTOFF", "SHELVED", "SHELVED_OFFLOADED"})
 
@@ -127,15 +134,35 @@ def told(volume: Json, types: Mapping[str, str]) -> Resource:
 
 def find(passage: Passage, resource: Resource) -> str | None:
     """One that is still being made is waited for; one that came to nothing is deleted, and its image on the way is used again."""
-    marked = {METADATA_KEY: passage.mark}
-    for volume in list(calls.listed(passage.new, "block_storage", "/volumes/detail", "volumes", {"metadata": repr(marked)})):
-        if volume["metadata"].get(METADATA_KEY) != passage.mark:
-            continue
-        if volume["status"].startswith("error"):
-            _delete(passage.new, volume["id"])
+    there = taken_up(passage.new, passage.mark)
+    return finished(passage, resource, there) if there else None
+
+
+def marked(cloud: Cloud, mark: str) -> list[Json]:
+    """Those of the project that bear this very mark."""
+    query = {"metadata": repr({METADATA_KEY: mark})}
+    volumes = calls.listed(cloud, "block_storage", "/volumes/detail", "volumes", query)
+    return [one for one in volumes if one["metadata"].get(METADATA_KEY) == mark]
+
+
+def taken_up(cloud: Cloud, mark: str) -> str | None:
+    """The marked one that is made, or being made. Those that came to nothing are deleted, so that another can be made."""
+    there = None
+    for volume in marked(cloud, mark):
+        if came_to_nothing(volume, datetime.now(UTC)):
+            delete(cloud, volume["id"])
         else:
-            return finished(passage, resource, volume["id"])
-    return None
+            there = there or volume["id"]
+    return there
+
+
+def came_to_nothing(volume: Json, now: datetime) -> bool:
+    """Also one that is not begun after all the time that it may take: the message is lost. Cinder deletes it if no host was chosen yet;
+    else it refuses, until an operator resets its state."""
+    if volume["status"] == "creating":
+        began = datetime.fromisoformat(volume["created_at"]).replace(tzinfo=UTC)
+        return (now - began).total_seconds() > COPY_SECONDS
+    return volume["status"] == "deleting" or volume["status"].startswith("error")
 
 
 def create(passage: Passage, resource: Resource) -> str:
@@ -167,7 +194,7 @@ def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
     told = list(differences(resource, copy, passage.ids, but=ignored))
     if copy:
         what = f"{resource.kind} {resource.name or resource.id}"
-        if copy.info["status"] not in ("available", "in-use", "reserved", "attaching"):
+        if copy.info["status"] not in READY:
             told.append(f"{what}: its copy is {copy.info['status']}")
         for name, value in resource.spec.get("image_metadata", {}).items():
             there = copy.spec["image_metadata"].get(name)
@@ -181,21 +208,26 @@ def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
 
 
 def remove(cloud: Cloud, id: str, expects: str) -> None:
-    """Raises Refused while a server has it."""
-    there = read(cloud, id)
-    if there is None:
+    """Raises Refused while a server has it. One that is being deleted is waited for: an earlier attempt may have asked for that."""
+    volume = _got(cloud, id)
+    if volume is None:
         return
-    unchanged(there, expects, cloud.name)
+    if volume["status"] not in GOING:
+        there = told(volume, _types(cloud))
+        unchanged(there, expects, cloud.name)
+        _await_detached(cloud, there)
+    delete(cloud, id)
 
+
+def _await_detached(cloud: Cloud, there: Resource) -> None:
     def free() -> bool | None:
-        volume = _got(cloud, id)
+        volume = _got(cloud, there.id)
         return True if volume is None or volume["status"] not in ("in-use", "detaching", "attaching", "reserved") else None
 
     try:
-        wait_until(f"volume {id} is detached in {cloud.name}", free, timeout_seconds=DETACHED_SECONDS)
+        wait_until(f"volume {there.id} is detached in {cloud.name}", free, timeout_seconds=DETACHED_SECONDS)
     except Failed as error:
-        raise Refused(f"{cloud.name}: volume {there.name or id} is attached to a server: it will not be removed") from error
-    _delete(cloud, id)
+        raise Refused(f"{cloud.name}: volume {there.name or there.id} is attached to a server: it will not be removed") from error
 
 
 def _got(cloud: Cloud, id: str) -> Json | None:
@@ -206,16 +238,24 @@ def _act(cloud: Cloud, id: str, action: str, arguments: Mapping[str, Any]) -> Js
     return calls.posted(cloud, "block_storage", f"/volumes/{id}/action", {action: dict(arguments)})
 
 
-def _delete(cloud: Cloud, id: str) -> None:
-    calls.deleted(cloud, "block_storage", f"/volumes/{id}")
+def delete(cloud: Cloud, id: str, *, with_snapshots: bool = False) -> None:
+    """And wait until it is gone. Of one that is being deleted already nothing more is asked."""
+    volume = _got(cloud, id)
+    if volume and volume["status"] not in GOING:
+        calls.deleted(cloud, "block_storage", f"/volumes/{id}", {"cascade": "true"} if with_snapshots else None)
+    await_gone(cloud, f"volume {id}", lambda: _got(cloud, id))
+
+
+def await_gone(cloud: Cloud, what: str, look: Callable[[], Json | None]) -> None:
+    """Of what Cinder was told to delete. Raises Failed where it could not."""
 
     def still_there() -> bool:
-        volume = _got(cloud, id)
-        if volume and volume["status"] == "error_deleting":
-            raise Failed(f"{cloud.name}: Cinder could not delete volume {id}")
-        return volume is not None
+        seen = look()
+        if seen and seen["status"] == "error_deleting":
+            raise Failed(f"{cloud.name}: Cinder could not delete {what}: its log says why")
+        return seen is not None
 
-    calls.gone(f"{cloud.name}: volume {id}", still_there, GONE_SECONDS)
+    calls.gone(f"{cloud.name}: {what}", still_there, GONE_SECONDS)
 
 
 def _unsupported(spec: Mapping[str, Any]) -> list[str]:
@@ -297,7 +337,7 @@ def finished(passage: Passage, resource: Resource, id: str) -> str:
         if volume is None or volume["status"].startswith("error"):
             state = f"is {volume['status']}" if volume else "is gone"
             raise Failed(f"{new.name}: volume {resource.name or resource.id}: its copy {id} {state}: Cinder's log says why")
-        return None if volume["status"] in ("creating", "downloading") else volume
+        return volume if volume["status"] in READY else None
 
     volume = wait_until(f"volume {id} is made in {new.name}", made, timeout_seconds=COPY_SECONDS, cancelled=passage.cancelled)
     _set_image_metadata(passage, resource, id, volume.get("volume_image_metadata", {}))

@@ -23,7 +23,6 @@ from decamp.resources.waiting import wait_until
 NAME = "volume_snapshot"
 
 READY_SECONDS = 3600
-GONE_SECONDS = 600
 
 ATTRIBUTES = (
     *owner("os-extended-snapshot-attributes:project_id"),
@@ -83,7 +82,7 @@ def find(passage: Passage, resource: Resource) -> str | None:
     for snapshot in list(_listed(passage.new, {"metadata": repr({METADATA_KEY: passage.mark})})):
         if snapshot["metadata"].get(METADATA_KEY) != passage.mark:
             continue
-        if snapshot["status"].startswith("error"):
+        if snapshot["status"] == "deleting" or snapshot["status"].startswith("error"):
             _delete(passage.new, snapshot["id"])
         else:
             return _finished(passage, snapshot["id"])
@@ -109,10 +108,10 @@ def create(passage: Passage, resource: Resource) -> str:
 
 def _contents(passage: Passage, resource: Resource) -> Resource:
     """The volume of the old cloud that was made of the snapshot, to be carried."""
-    old, mark = passage.old, {METADATA_KEY: passage.mark}
-    there = next(_temporary(passage), None)
+    old, mark = passage.old, passage.mark
+    there = volume.taken_up(old, mark)
     if there is None:
-        body = {"snapshot_id": resource.id, "size": resource.spec["size_gib"], "name": passage.mark, "metadata": mark}
+        body = {"snapshot_id": resource.id, "size": resource.spec["size_gib"], "name": mark, "metadata": {METADATA_KEY: mark}}
         there = calls.posted(old, "block_storage", "/volumes", {"volume": body})["volume"]["id"]
 
     def made() -> Resource | None:
@@ -125,14 +124,6 @@ def _contents(passage: Passage, resource: Resource) -> Resource:
     return wait_until(what, made, timeout_seconds=volume.COPY_SECONDS, cancelled=passage.cancelled)
 
 
-def _temporary(passage: Passage) -> Iterator[str]:
-    """Ids of volumes in the old cloud that were made for this."""
-    query = {"metadata": repr({METADATA_KEY: passage.mark})}
-    for one in calls.listed(passage.old, "block_storage", "/volumes/detail", "volumes", query):
-        if one["metadata"].get(METADATA_KEY) == passage.mark:
-            yield one["id"]
-
-
 def _finished(passage: Passage, id: str) -> str:
     def ready() -> bool | None:
         snapshot = _got(passage.new, id)
@@ -142,8 +133,8 @@ def _finished(passage: Passage, id: str) -> str:
 
     what = f"snapshot {id} is made in {passage.new.name}"
     wait_until(what, ready, timeout_seconds=READY_SECONDS, cancelled=passage.cancelled)
-    for one in list(_temporary(passage)):
-        _delete_volume(passage.old, one)
+    for one in volume.marked(passage.old, passage.mark):
+        volume.delete(passage.old, one["id"])
     return id
 
 
@@ -157,28 +148,24 @@ def verify(passage: Passage, resource: Resource, id: str) -> tuple[str, ...]:
 
 
 def remove(cloud: Cloud, id: str, expects: str) -> None:
-    """A copy with the volume that was made for it."""
+    """A copy with the volume that was made for it. One that is being deleted is waited for: an earlier attempt may have asked for that."""
     there = _got(cloud, id)
     if there is None:
         return
-    if there["status"] != "deleting":
+    if there["status"] not in volume.GOING:
         unchanged(told(there), expects, cloud.name)
     base, mark = there["volume_id"], there["metadata"].get(METADATA_KEY)
     of = calls.got(cloud, "block_storage", f"/volumes/{base}", "volume")
     if mark and of and of["metadata"].get(METADATA_KEY) == mark:
         # with all of its snapshots, which is this one: one call, so that no crash leaves the volume alone
-        if of["status"] != "deleting":
-            calls.deleted(cloud, "block_storage", f"/volumes/{base}", {"cascade": "true"})
-        calls.gone(f"{cloud.name}: volume snapshot {id}", lambda: _got(cloud, id), GONE_SECONDS)
+        volume.delete(cloud, base, with_snapshots=True)
     else:
         _delete(cloud, id)
 
 
 def _delete(cloud: Cloud, id: str) -> None:
-    calls.deleted(cloud, "block_storage", f"/snapshots/{id}")
-    calls.gone(f"{cloud.name}: volume snapshot {id}", lambda: _got(cloud, id), GONE_SECONDS)
-
-
-def _delete_volume(cloud: Cloud, id: str) -> None:
-    calls.deleted(cloud, "block_storage", f"/volumes/{id}")
-    calls.gone(f"{cloud.name}: volume {id}", lambda: calls.got(cloud, "block_storage", f"/volumes/{id}", "volume"), GONE_SECONDS)
+    """And wait until it is gone. Of one that is being deleted already nothing more is asked."""
+    there = _got(cloud, id)
+    if there and there["status"] not in volume.GOING:
+        calls.deleted(cloud, "block_storage", f"/snapshots/{id}")
+    volume.await_gone(cloud, f"volume snapshot {id}", lambda: _got(cloud, id))
