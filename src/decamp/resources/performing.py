@@ -62,6 +62,9 @@ ABANDON: Mapping[str, Callable[[Passage, Resource], None]] = {
 }
 """Kinds that leave halves for the next attempt: what cleans up where there will be none."""
 
+IS_THERE: Mapping[str, Callable[[Cloud, str], bool]] = {kind.NAME: kind.is_there for kind in (volume, volume_snapshot)}
+"""Kinds that `read` takes for gone as soon as they are being deleted: what tells when they are."""
+
 Hidden = Callable[[Resource], Mapping[str, str]]
 """Values of the parameters that Heat hides of a stack. Raises Refused where one is not known."""
 
@@ -215,8 +218,10 @@ class _Removing:
         return action.expects
 
     def find(self, action: Action, attempt: Attempt) -> Outcome | None:
-        cloud = self._cloud(action)
-        return None if _kind(action.target.kind).read(cloud, _argument(action, "id")) else self._outcome(action, cloud)
+        """One that is still being deleted is not removed yet: performed again, it is waited for."""
+        cloud, kind = self._cloud(action), _kind(action.target.kind)
+        is_there = IS_THERE.get(kind.NAME, kind.read)
+        return None if is_there(cloud, _argument(action, "id")) else self._outcome(action, cloud)
 
     def perform(self, action: Action, attempt: Attempt) -> Outcome:
         """Raises Changed if it is no longer as the plan expects."""

@@ -84,6 +84,11 @@ def read(cloud: Cloud, id: str) -> Resource | None:
     return told(volume, _types(cloud)) if volume and volume["status"] != "deleting" else None
 
 
+def is_there(cloud: Cloud, id: str) -> bool:
+    """Also while it is being deleted, which can take long."""
+    return _got(cloud, id) is not None
+
+
 TYPE_IDS_FROM = "3.63"
 """Block storage microversion from which a volume says the id of its type, and not the name alone."""
 

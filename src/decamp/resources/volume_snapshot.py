@@ -49,6 +49,11 @@ def read(cloud: Cloud, id: str) -> Resource | None:
     return told(snapshot) if snapshot and snapshot["status"] != "deleting" else None
 
 
+def is_there(cloud: Cloud, id: str) -> bool:
+    """Also while it is being deleted, which can take long."""
+    return _got(cloud, id) is not None
+
+
 def _listed(cloud: Cloud, query: Json) -> Iterator[Json]:
     return calls.listed(cloud, "block_storage", "/snapshots/detail", "snapshots", query)
 
