@@ -57,7 +57,8 @@ ALREADY_THERE: Mapping[str, Callable[[Passage, Resource], str | None]] = {
 same plan makes, the rules it is born with, a key, a role."""
 
 ABANDON: Mapping[str, Callable[[Passage, Resource], None]] = {
-    **{kind.NAME: lambda passage, _: image_copy.abandon(passage) for kind in (image, server_snapshot, volume, volume_snapshot)},
+    **{kind.NAME: lambda passage, _: image_copy.abandon(passage) for kind in (image, server_snapshot, volume)},
+    volume_snapshot.NAME: volume_snapshot.abandon,
     container.NAME: container.abandon,
 }
 """Kinds that leave halves for the next attempt: what cleans up where there will be none."""

@@ -12,7 +12,7 @@ from decamp.clouds import Cloud
 from decamp.model.errors import Failed, Refused
 from decamp.model.refs import Ref
 from decamp.model.survey import Resource
-from decamp.resources import calls, volume
+from decamp.resources import calls, image_copy, volume
 from decamp.resources.attributes import changed, its_own, kept, lost, owner
 from decamp.resources.calls import Json
 from decamp.resources.kind import Passage
@@ -23,6 +23,9 @@ from decamp.resources.waiting import wait_until
 NAME = "volume_snapshot"
 
 READY_SECONDS = 3600
+
+FREE_SECONDS = 600
+"""How long Cinder may go on with a volume that nobody wants any more, until it can be deleted."""
 
 ATTRIBUTES = (
     *owner("os-extended-snapshot-attributes:project_id"),
@@ -127,6 +130,27 @@ def _contents(passage: Passage, resource: Resource) -> Resource:
 
     what = f"a volume is made of snapshot {resource.name or resource.id} in {old.name}"
     return wait_until(what, made, timeout_seconds=volume.COPY_SECONDS, cancelled=passage.cancelled)
+
+
+def abandon(passage: Passage, resource: Resource) -> None:
+    """Where no copy is to come of it any more: the images on the way, the volume in the old cloud and that in the new, unless a snapshot
+    is made of it."""
+    image_copy.abandon(passage)
+    for cloud in (passage.old, passage.new):
+        for one in volume.marked(cloud, passage.mark):
+            if not any(_listed(cloud, {"volume_id": one["id"]})):
+                _await_free(cloud, one["id"])
+                volume.delete(cloud, one["id"])
+
+
+def _await_free(cloud: Cloud, id: str) -> None:
+    """Cinder deletes none that it is working on."""
+
+    def free() -> bool | None:
+        found = volume.read(cloud, id)
+        return None if found and found.info["status"] in ("creating", "downloading", "uploading") else True
+
+    wait_until(f"volume {id} can be deleted in {cloud.name}", free, timeout_seconds=FREE_SECONDS)
 
 
 def _finished(passage: Passage, id: str) -> str:
