@@ -56,6 +56,10 @@ ALREADY_THERE: Mapping[str, Callable[[Passage, Resource], str | None]] = {
 """Kinds of which the new cloud can have the very object already, without a plan that says so: the default group of a project that the
 same plan makes, the rules it is born with, a key, a role."""
 
+UNMARKED = frozenset(kind.NAME for kind in (keypair, role_assignment))
+"""Kinds with no room for a mark, of which nobody can tell what an attempt made that a crash ended from what was there before: undo leaves
+it, because it may be somebody's own."""
+
 ABANDON: Mapping[str, Callable[[Passage, Resource], None]] = {
     **{kind.NAME: lambda passage, _: image_copy.abandon(passage) for kind in (image, server_snapshot, volume)},
     volume_snapshot.NAME: volume_snapshot.abandon,
@@ -126,6 +130,8 @@ class _Creating:
         found = _kind(resource.kind).find(passage, resource)
         if not found and attempt.settling and resource.kind in ABANDON:
             ABANDON[resource.kind](passage, resource)
+        if found and resource.kind in UNMARKED:
+            return _copied(passage, resource, found, "is there, from before or from an earlier attempt", adopted=True)
         return _copied(passage, resource, found, "found the copy that an earlier attempt made") if found else None
 
     def perform(self, action: Action, attempt: Attempt) -> Outcome:
