@@ -19,6 +19,18 @@ OLD_HOSTS = 20
 """As many as the tests of the vacate need. In a lab, a host costs a hundredth of a core: one lab for all tests is quicker than two."""
 TEST_PORT_BASE = 27000
 """Not the default: a lab of the developer's own may be up at the same time."""
+FIRST_TEST_SECONDS = 2700
+"""For the first test of the lab: the time in which the lab is made counts as its own."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """When it is known which tests are run, and in which order."""
+    # other tests have a fixture of that name too
+    in_the_lab = (item for item in items if item.get_closest_marker("lab"))
+    first = next((item for item in in_the_lab if "lab" in getattr(item, "fixturenames", ())), None)
+    if first:
+        first.add_marker(pytest.mark.timeout(FIRST_TEST_SECONDS), append=False)
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,10 @@ from decamp.resources import KINDS, image, project, seen_only, server_snapshot
 from decamp.resources.performing import OUTSIDE_PROJECTS, performers
 from decamp.run.runs import open_runs
 
-pytestmark = pytest.mark.lab
+TEST_SECONDS = 1800
+"""A test here may have a whole move in its set-up, with all its deaths."""
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(TEST_SECONDS)]
 
 WAIT_SECONDS = 180
 CARRIED = {name for name, kind in KINDS.items() if kind.create is not seen_only.create}
