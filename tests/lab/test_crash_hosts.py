@@ -21,7 +21,10 @@ from decamp.lab import Lab
 from decamp.model.plan import Plan, VacateGoal
 from decamp.model.run import RunState
 
-pytestmark = pytest.mark.lab
+TEST_SECONDS = 1800
+"""More than one of its processes may take, so that it is told how that one ended."""
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(TEST_SECONDS)]
 
 AROUND_ACTIONS = "perform of"
 """Before an action's effect, and after it, before it is journaled."""
