@@ -80,7 +80,7 @@ def running(ground: Ground, server: Ref) -> dict[str, Any]:
 
 def test_a_slow_live_migration_tells_of_its_progress_and_arrives(ground: Ground) -> None:
     source, target = ground.two_hosts()
-    with ground.server_on(source) as server, faults(ground, source, {Fault.LIVE_MIGRATION_SLOW: 6}):
+    with ground.server_on(source) as server, faults(ground, source, {Fault.LIVE_MIGRATION_SLOW: 30}):
         migrate(ground, server, target)
         first = running(ground, server)
         assert first["memory_total_bytes"] == 512 * 2**20
