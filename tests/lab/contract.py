@@ -181,10 +181,10 @@ def clear_project(admin: Cloud, inside: Cloud) -> None:
     for server in servers:
         all_of.compute.delete_server(server)
     for server in servers:
-        all_of.compute.wait_for_delete(server, wait=60)
+        all_of.compute.wait_for_delete(server, wait=300)
     for snapshot in list(own.block_storage.snapshots()):
         own.block_storage.delete_snapshot(snapshot)
-        own.block_storage.wait_for_delete(snapshot, wait=60)
+        own.block_storage.wait_for_delete(snapshot, wait=300)
     for volume in list(own.block_storage.volumes()):
         all_of.block_storage.delete_volume(volume, force=True)
     for image in list(own.image.images(owner=mine)):

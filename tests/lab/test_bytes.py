@@ -188,7 +188,7 @@ def test_an_image_that_a_server_runs_from_is_not_removed(here: Ground) -> None:
     with pytest.raises(Refused, match="is what by-hand run from"):
         KINDS["image"].remove(here.new, copy, expects.fingerprint)
     there.delete_server(server)
-    there.wait_for_delete(server, wait=60)
+    there.wait_for_delete(server, wait=300)
     KINDS["image"].remove(here.new, copy, expects.fingerprint)
     assert KINDS["image"].read(here.new, copy) is None
 
