@@ -11,7 +11,7 @@ from hosts_ground import Ground
 
 from decamp.hosts import baremetal, heat_role, placement
 from decamp.hosts.machines import load_instackenv
-from decamp.hosts.reading import list_servers, read_service, read_services
+from decamp.hosts.reading import list_servers, read_service, read_services, show_server
 from decamp.lab import machines
 from decamp.lab.layout import Lab
 from decamp.model.errors import Changed, Failed, Refused
@@ -274,6 +274,8 @@ def test_a_canary_that_a_crash_left_is_deleted_before_the_next(joined: Way) -> N
     body = {"name": "left", "imageRef": image.id, "flavorRef": flavor.id, "networks": "none", "tags": [mark]}
     answer = ground.new.service("compute").post("/servers", json={"server": body})
     assert answer.status_code == 202, answer.text
+    left = answer.json()["server"]["id"]
+    ground.until(lambda: (show_server(ground.new, left) or {}).get("status") == "ACTIVE")
     after = (f"{Verb.JOIN_HOST}/machine/{joined.name}",)
     assert ground.find(Verb.CANARY, joined.target, after=after, mark=mark, image=image.id, flavor=flavor.id) is None
     assert not [server for server in list_servers(ground.new) if server["name"] == "left"]
