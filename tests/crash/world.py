@@ -214,7 +214,9 @@ class _Late(Create):
 def _await_gate(folder: Path) -> None:
     if (folder / "open").exists():
         return
-    (folder / "waits").write_text(str(os.getpid()))
+    scratch = folder / f".{uuid.uuid4().hex}"
+    scratch.write_text(str(os.getpid()))
+    scratch.replace(folder / "waits")
     deadline = time.monotonic() + GATE_SECONDS
     while not (folder / "open").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
