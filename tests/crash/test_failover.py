@@ -97,18 +97,18 @@ def test_work_is_shared_among_the_workers_that_live(postgresql_url: str, tmp_pat
     plan_file = tmp_path / "plan.json"
     write(world.example(folder, servers=12), plan_file)
     (folder / "open").touch()
-    workers = [start_worker(start, postgresql_url, "world:performers", folder) for _ in range(2)]
+    workers = [start_worker(start, postgresql_url, "world:unhurried", folder) for _ in range(2)]
 
-    applying = start("applying.py", postgresql_url, str(plan_file), str(tmp_path / "seen"), "world:performers", str(folder), "never", "4")
+    applying = start("applying.py", postgresql_url, str(plan_file), str(tmp_path / "seen"), "world:unhurried", str(folder), "never", "4")
 
-    assert applying.wait(timeout=120) == 0
+    assert applying.wait(timeout=300) == 0
     with open_runs(postgresql_url) as runs:
         took_part = {action.worker for action in the_run(runs).actions}
     assert len(took_part) >= 2
     assert len(set(world.World(folder).calls())) == len(world.World(folder).calls()) == 1 + 12 * 3
     for worker in workers:
         worker.terminate()
-        assert worker.wait(timeout=30) == 0
+        assert worker.wait(timeout=90) == 0
 
 
 @pytest.mark.parametrize("performers", ["world:gated", "world:gated_before"])

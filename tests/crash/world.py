@@ -140,7 +140,10 @@ class Stop:
 
 
 def performers(folder: Path, midway: Callable[[str], None] = lambda _what: None) -> dict[Verb, Performer]:
-    world = World(folder, midway)
+    return _acting_on(World(folder, midway))
+
+
+def _acting_on(world: World) -> dict[Verb, Performer]:
     return {Verb.CREATE: Create(world), Verb.LIVE_MIGRATE: Migrate(world), Verb.STOP_SERVER: Stop(world)}
 
 
@@ -202,6 +205,26 @@ def gated(folder: Path, midway: Callable[[str], None] = lambda _what: None) -> d
 def gated_before(folder: Path, midway: Callable[[str], None] = lambda _what: None) -> dict[Verb, Performer]:
     """The same, but it waits before it makes anything."""
     return performers(folder, midway) | {Verb.CREATE: _Late(World(folder, midway))}
+
+
+UNHURRIED_SECONDS = 5
+"""How long each effect waits for another process. One that works alone needs a minute for an example that several do in seconds."""
+
+
+class _Unhurried(World):
+    def count(self, what: str) -> None:
+        super().count(what)
+        at_work = self.folder / "at_work"
+        at_work.mkdir(exist_ok=True)
+        (at_work / str(os.getpid())).touch()
+        deadline = time.monotonic() + UNHURRIED_SECONDS
+        while len(list(at_work.iterdir())) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def unhurried(folder: Path, midway: Callable[[str], None] = lambda _what: None) -> dict[Verb, Performer]:
+    """Until two processes have begun an effect, each effect takes a while: the first who wakes up does not do all before the second has."""
+    return _acting_on(_Unhurried(folder, midway))
 
 
 class _Late(Create):
