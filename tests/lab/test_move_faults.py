@@ -294,6 +294,8 @@ def test_a_server_that_its_owner_deletes_meanwhile_ends_its_own_branch_and_leave
 LARGE_MIB = 500
 NOT_SO_LARGE_MIB = 160
 """More than a worker carries by itself."""
+SOME_MIB = 8
+"""Of what is not so large: most of it has still to go."""
 
 
 class Large:
@@ -365,6 +367,14 @@ def carriers(mover: Mover) -> list[int]:
     return found
 
 
+def kill_carriers(mover: Mover) -> None:
+    """Those of an upload that is under way: there are some."""
+    found = carriers(mover)
+    assert found
+    for carrier in found:
+        os.kill(carrier, signal.SIGKILL)
+
+
 def test_a_large_copy_outlives_the_process_that_asked_for_it_and_no_byte_is_sent_again(large: Large) -> None:
     mover = large.mover
     with large.under_way(LARGE_MIB // 2) as (wire, applying):
@@ -378,28 +388,26 @@ def test_a_large_copy_outlives_the_process_that_asked_for_it_and_no_byte_is_sent
     assert wait_for_no(mover)
 
 
-def test_a_large_copy_whose_own_process_is_killed_too_is_sent_again_once(large: Large) -> None:
+def test_a_large_copy_whose_own_process_is_killed_too_is_sent_again_once(slow: Large) -> None:
     """Glance cannot go on with an upload: the half is deleted."""
-    mover = large.mover
-    with large.under_way(LARGE_MIB // 2) as (wire, applying):
+    mover = slow.mover
+    with slow.under_way(SOME_MIB) as (wire, applying):
         applying.kill()
         applying.communicate()
-        for carrier in carriers(mover):
-            os.kill(carrier, signal.SIGKILL)
-        (half,) = mover.copies("image", large.name)
+        kill_carriers(mover)
+        (half,) = mover.copies("image", slow.name)
         mover.desk.run("resume", mover.last_run, "--yes")
         assert wire.uploads == 2
-    assert large.assert_copied() != half
+    assert slow.assert_copied() != half
 
 
-def test_a_large_copy_whose_own_process_is_killed_alone_is_begun_anew_by_itself(large: Large) -> None:
-    with large.under_way(LARGE_MIB // 2) as (wire, applying):
-        for carrier in carriers(large.mover):
-            os.kill(carrier, signal.SIGKILL)
+def test_a_large_copy_whose_own_process_is_killed_alone_is_begun_anew_by_itself(slow: Large) -> None:
+    with slow.under_way(SOME_MIB) as (wire, applying):
+        kill_carriers(slow.mover)
         out, err = told(applying, WAIT_SECONDS)
         assert applying.returncode == 0, out + err
         assert wire.uploads == 2
-    large.assert_copied()
+    slow.assert_copied()
 
 
 @pytest.mark.parametrize("interrupted", [None, signal.SIGINT, signal.SIGKILL])
@@ -407,7 +415,7 @@ def test_cancel_ends_a_large_copy_also_one_that_outlived_its_worker_and_leaves_n
     slow: Large, interrupted: signal.Signals | None
 ) -> None:
     mover = slow.mover
-    with slow.under_way(8) as (wire, applying):
+    with slow.under_way(SOME_MIB) as (wire, applying):
         if interrupted:
             applying.send_signal(interrupted)
             _, err = told(applying, WAIT_SECONDS)
