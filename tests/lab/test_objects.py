@@ -151,3 +151,41 @@ def test_what_is_abandoned_goes_with_the_objects_that_it_has_and_what_is_whole_s
     assert container.create(passage, resource) == name
     container.abandon(passage, resource)
     assert container.verify(passage, resource, name) == ()
+
+
+@contextmanager
+def somebody_puts(here: Ground, container: str, *, and_deletes: bool) -> Iterator[None]:
+    """An object, in the moment before the container itself is deleted for the first time; and deletes it in the moment after."""
+    asking, path, store = Session.request, path_of(container), here.tenant.object_store
+    came: list[str] = []
+
+    def request(session: Session, url: str, method: str, **given: Any) -> Any:
+        is_first = method == "DELETE" and urlsplit(url).path.endswith(path) and not came
+        if is_first:
+            came.append("late")
+            assert store.put(f"{path}/late", data=b"x").ok
+        answer = asking(session, url, method, **given)
+        if is_first and and_deletes:
+            assert store.delete(f"{path}/late").ok
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Session, "request", request)
+        yield
+    assert came
+
+
+def test_a_container_in_which_an_object_was_and_is_not_any_more_is_deleted_after_all(here: Ground) -> None:
+    name = of_twenty(here, "restless")
+    resource = here.read("container", name)
+    with somebody_puts(here, name, and_deletes=True):
+        container.remove(here.old, name, resource.fingerprint)
+    assert here.tenant.object_store.head(path_of(name)).status_code == 404
+
+
+def test_objects_that_somebody_put_there_while_it_was_removed_are_told_and_stay(here: Ground) -> None:
+    name = of_twenty(here, "revived")
+    resource = here.read("container", name)
+    with somebody_puts(here, name, and_deletes=False), pytest.raises(Changed, match="has objects again"):
+        container.remove(here.old, name, resource.fingerprint)
+    assert here.tenant.object_store.get(path_of(name, "late")).content == b"x"

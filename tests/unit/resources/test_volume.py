@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from decamp.model.refs import Ref
-from decamp.resources.volume import told
+from decamp.resources.volume import COPY_SECONDS, came_to_nothing, told
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 CINDER: dict[str, Any] = {
     "id": "7750c23e-df75-47cc-bfc1-1761c0766a4e",
@@ -76,3 +79,19 @@ def test_a_group_is_said_to_stay_behind():
 
 def test_its_attachments_name_the_servers():
     assert told_of().info["attachments"] == [{"server": ["server", "584f1f33"], "device": "/dev/vdb"}]
+
+
+@pytest.mark.parametrize(
+    ("status", "seconds", "lost"),
+    [
+        ("creating", COPY_SECONDS - 100, False),
+        ("creating", COPY_SECONDS + 100, True),
+        ("downloading", COPY_SECONDS + 100, False),
+        ("available", COPY_SECONDS + 100, False),
+        ("error", 0, True),
+        ("deleting", 0, True),
+    ],
+)
+def test_a_copy_is_given_up_when_it_failed_or_nobody_has_begun_it_after_all_the_time_it_may_take(status: str, seconds: int, lost: bool):
+    began = NOW - timedelta(seconds=seconds)
+    assert came_to_nothing({"status": status, "created_at": began.replace(tzinfo=None).isoformat()}, NOW) is lost
