@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from contract_servers import volume
 from openstack.connection import Connection
 
 from decamp.lab.layout import Lab
+from decamp.lab.supervise import Supervisor
 from decamp.model.effects import Attempt
 from decamp.model.errors import Failed
 from decamp.model.plan import Action, Verb
@@ -40,12 +42,27 @@ def here(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]
 class Cinder:
     """Of one cloud, where a tenant makes things and an admin says how they stand."""
 
-    def __init__(self, tenant: Connection, admin: Connection) -> None:
+    def __init__(self, tenant: Connection, admin: Connection, process: int | None) -> None:
+        """`process` is the leader of those that do what the API accepts."""
+        assert process is not None
+        self._process = process
         self.tenant, self.admin = tenant.block_storage, admin.block_storage
         self._connection = tenant
+        self._volumes: list[str] = []
+
+    def clear(self) -> None:
+        """A project has room for ten volumes."""
+        for made in self._volumes:
+            if self.has("volumes", made):
+                self.says("volumes", made, "available")
+                assert self.tenant.delete(f"/volumes/{made}", params={"cascade": "true"}).ok
+        for made in self._volumes:
+            self.tenant.wait_for_delete(self.tenant.get_volume(made), wait=300) if self.has("volumes", made) else None
+        self._volumes.clear()
 
     def volume(self, mark: str | None, status: str = "available") -> str:
         made = volume(self._connection, metadata={METADATA_KEY: mark} if mark else {})
+        self._volumes.append(made)
         self.says("volumes", made, status)
         return made
 
@@ -63,31 +80,33 @@ class Cinder:
 
     @contextmanager
     def deletes(self, kind: str, id: str) -> Iterator[None]:
-        """It is being deleted, and gone after a while."""
-        self.says(kind, id, "deleting")
-
-        def end() -> None:
-            time.sleep(GOES_AFTER_SECONDS)
-            self._act(kind, id, {"os-force_delete": {}})
-
-        thread = threading.Thread(target=end)
-        thread.start()
-        yield
-        thread.join()
+        """It is being deleted, and gone after a while: the process that does it sleeps."""
+        os.killpg(self._process, signal.SIGSTOP)
+        waking = threading.Timer(GOES_AFTER_SECONDS, lambda: os.killpg(self._process, signal.SIGCONT))
+        waking.start()
+        try:
+            assert self.tenant.delete(f"/{kind}/{id}").ok
+            yield
+        finally:
+            waking.join()
 
     def _act(self, kind: str, id: str, body: dict[str, Any]) -> None:
         answer = self.admin.post(f"/{kind}/{id}/action", json=body)
         assert answer.ok, answer.text
 
 
-@pytest.fixture(scope="module")
-def old(here: Ground) -> Cinder:
-    return Cinder(here.tenant, here.admin)
+@pytest.fixture
+def old(lab: Lab, here: Ground) -> Iterator[Cinder]:
+    cinder = Cinder(here.tenant, here.admin, Supervisor(lab.folder).pid("old-cinder-volume"))
+    yield cinder
+    cinder.clear()
 
 
-@pytest.fixture(scope="module")
-def new(here: Ground) -> Cinder:
-    return Cinder(here.new.connection, here.new_admin)
+@pytest.fixture
+def new(lab: Lab, here: Ground) -> Iterator[Cinder]:
+    cinder = Cinder(here.new.connection, here.new_admin, Supervisor(lab.folder).pid("new-cinder-volume"))
+    yield cinder
+    cinder.clear()
 
 
 def attempt(mark: str, *, settling: bool = False) -> Attempt:
@@ -105,24 +124,24 @@ def removing(here: Ground, kind: str, id: str) -> Action:
     return Action(id="remove", verb=Verb.REMOVE, target=Ref(kind, "x"), args={"cloud": "new", "id": id}, expects=there.fingerprint)
 
 
-def test_a_copy_that_came_to_nothing_is_none_and_is_gone_before_another_is_made(here: Ground, new: Cinder) -> None:
-    mark, resource = fresh_mark(), here.read("volume", volume(here.tenant))
+def test_a_copy_that_came_to_nothing_is_none_and_is_gone_before_another_is_made(here: Ground, old: Cinder, new: Cinder) -> None:
+    mark, resource = fresh_mark(), here.read("volume", old.volume(None))
     broken, theirs = new.volume(mark, "error"), new.volume(fresh_mark(), "error")
     assert volumes.find(here.passage("volume", mark), resource) is None
     assert (new.has("volumes", broken), new.has("volumes", theirs)) == (False, True)
 
 
-def test_a_copy_that_is_being_deleted_is_none_and_is_waited_for(here: Ground, new: Cinder) -> None:
-    mark, resource = fresh_mark(), here.read("volume", volume(here.tenant))
+def test_a_copy_that_is_being_deleted_is_none_and_is_waited_for(here: Ground, old: Cinder, new: Cinder) -> None:
+    mark, resource = fresh_mark(), here.read("volume", old.volume(None))
     going = new.volume(mark)
     with new.deletes("volumes", going):
         assert volumes.find(here.passage("volume", mark), resource) is None
         assert not new.has("volumes", going)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def snapshot(here: Ground, old: Cinder) -> Resource:
-    return here.read("volume_snapshot", old.snapshot(volume(here.tenant), None))
+    return here.read("volume_snapshot", old.snapshot(old.volume(None), None))
 
 
 def test_a_snapshot_that_came_to_nothing_is_none_and_is_gone_before_another_is_made(here: Ground, new: Cinder, snapshot: Resource) -> None:
