@@ -128,8 +128,8 @@ def test_what_a_sleeping_worker_writes_after_it_was_taken_for_dead_is_refused(
         output, _ = applying.communicate(timeout=60)
         after = (the_run(runs), runs.ledger.entries(the_run(runs).id))
 
-    assert applying.returncode == 9
-    assert "taken for dead" in output
+    # it hears of that from its own heart, unless it sees first that the run is done
+    assert (applying.returncode, "taken for dead" in output) in {(9, True), (0, False)}
     assert after[1] == before[1], "the ledger took something from it"
     assert after[0].state is RunState.DONE
     made = [name for name, thing in world.World(folder).all("new").items() if thing["of"] == "s1"]
