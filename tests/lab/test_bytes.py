@@ -8,6 +8,7 @@ import secrets
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -212,12 +213,19 @@ def test_an_image_is_copied_no_further_once_the_run_is_cancelled(here: Ground) -
 
 
 def through(
-    passage: Passage, folder: Path, url: str, progress: Callable[[int, int], None] = lambda done, total: None, service: str = "image"
+    passage: Passage,
+    folder: Path,
+    url: str,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    service: str = "image",
+    cloud: str = "old",
 ) -> Passage:
-    """The passage, with the old cloud's service at another address."""
+    """The passage, with a cloud's service at another address."""
     configured(folder)
-    write_clouds(folder / "clouds.yaml", folder / "elsewhere.yaml", "old", {service: url})
-    return msgspec.structs.replace(passage, old=connect("old", folder / "elsewhere.yaml"), progress=progress)
+    write_clouds(folder / "clouds.yaml", folder / "elsewhere.yaml", cloud, {service: url})
+    elsewhere: dict[str, Any] = {cloud: connect(cloud, folder / "elsewhere.yaml")}
+    return msgspec.structs.replace(passage, progress=progress, **elsewhere)
 
 
 def test_a_copy_goes_on_where_its_connection_was_cut_and_reads_at_most_a_chunk_again(lab: Lab, here: Ground, folder: Path) -> None:
@@ -272,6 +280,19 @@ def test_a_copy_begins_anew_where_glance_cannot_read_from_the_middle(lab: Lab, h
             KINDS["image"].create(cut, resource)
         assert KINDS["image"].find(cut, resource) is None
         copy = KINDS["image"].create(cut, resource)
+    assert [one["id"] for one in image_data.with_tag(here.new, passage.mark)] == [copy]
+
+
+def test_bytes_that_have_all_arrived_are_not_sent_again_where_no_answer_comes(lab: Lab, here: Ground, folder: Path) -> None:
+    data = secrets.token_bytes(10 * MIB)
+    resource, passage = here.read("image", image(here.tenant, data)), here.passage("image")
+    with Proxy(lab.url(CloudName.NEW, "glance")) as proxy:
+        proxy.once_for("PUT", Weather.CUT)
+        copy = KINDS["image"].create(through(passage, folder, proxy.url, cloud="new"), resource)
+        assert proxy.seen[Weather.CUT] == 1
+    there = image_data.got(here.new, copy)
+    assert there is not None
+    assert there["os_hash_value"] == sha512(data)
     assert [one["id"] for one in image_data.with_tag(here.new, passage.mark)] == [copy]
 
 

@@ -26,6 +26,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 class Body(Sized, Iterable[bytes], Protocol):
     """What a sink is given: chunks, and their total length beforehand (so that a sink can announce it). It can be read once."""
 
+    passed_bytes: int
+    """So far."""
+
 
 def transfer(
     chunks: Iterable[bytes],

@@ -13,10 +13,11 @@ from decamp.clouds import Cloud
 from decamp.copy.stream import CHUNK_BYTES, Body, Receipt, digests_of, transfer
 from decamp.copy.unbroken import Busy, Opened, unbroken
 from decamp.model.effects import Pace, unpaced
-from decamp.model.errors import Failed, Refused
+from decamp.model.errors import Failed, Refused, Unanswered
 from decamp.resources import calls
 from decamp.resources.calls import Json
 from decamp.resources.image_data import got, hash_of, wait_active
+from decamp.resources.waiting import wait_until
 
 OWN_ALGORITHM = "sha512"
 """Glance's default for os_hash_algo: what we compute is then what the new Glance computes too."""
@@ -61,7 +62,7 @@ def copy_bytes(
     expected = hash_of(source)
     receipt = transfer(
         read_bytes(old, source, cancelled=cancelled),
-        lambda body: _write_bytes(new, target_id, body),
+        lambda body: _store_bytes(new, target_id, body),
         size_bytes=source["size"],
         algorithms={OWN_ALGORITHM, *expected},
         progress=progress,
@@ -133,6 +134,25 @@ def goes_on(status: int, content_range: str, position: int, size_bytes: int) -> 
 
 def _is_still(image: Json, now: Json | None) -> bool:
     return now is not None and all(now.get(name) == image.get(name) for name in OF_THE_BYTES)
+
+
+def _store_bytes(cloud: Cloud, id: str, body: Body) -> None:
+    """A proxy may cease to wait while the store puts away what it was sent: where Glance has all of it, nothing is sent again."""
+    try:
+        _write_bytes(cloud, id, body)
+    except Unanswered:
+        if body.passed_bytes < len(body) or not _is_stored(cloud, id):
+            raise
+
+
+def _is_stored(cloud: Cloud, id: str) -> bool:
+    """Once Glance is no longer at it."""
+
+    def looked() -> Json | None:
+        image = got(cloud, id)
+        return None if image and image["status"] == "saving" else image or {"status": "gone"}
+
+    return wait_until(f"image {id} is stored in {cloud.name}", looked, timeout_seconds=STORING_SECONDS)["status"] == "active"
 
 
 def _write_bytes(cloud: Cloud, id: str, body: Body) -> None:

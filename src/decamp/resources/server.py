@@ -6,6 +6,7 @@ import base64
 import hashlib
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from decamp.clouds import Cloud
@@ -50,16 +51,22 @@ KEEPING_FROM = "2.85"
 
 
 def find(passage: Passage, resource: Resource) -> str | None:
-    """One that is still being built is waited for; one in ERROR is deleted, but its ports and volumes are kept."""
+    """One that is still being built is waited for; one that came to nothing is deleted, but its ports and volumes are kept."""
     for server in list(marked(passage.new, passage.mark, METADATA_KEY)):
         if server["status"] in GONE:
             continue
-        if server["status"] == "ERROR" or server.get("OS-EXT-STS:task_state") == "deleting":
+        if server["status"] == "ERROR" or server.get("OS-EXT-STS:task_state") == "deleting" or is_lost(server, datetime.now(UTC)):
             _keep_volumes(passage.new, server["id"])
             _delete(passage.new, server["id"])
         else:
             return finished(passage, resource, server["id"])
     return None
+
+
+def is_lost(server: Json, now: datetime) -> bool:
+    """Not given to a host in all the time that it may take to be built: the message that asks for that is lost."""
+    waits = server["status"] == "BUILD" and server.get("OS-EXT-STS:task_state") in (None, "scheduling")
+    return waits and (now - datetime.fromisoformat(server["created"])).total_seconds() > BOOT_SECONDS
 
 
 def create(passage: Passage, resource: Resource) -> str:
