@@ -35,6 +35,8 @@ class StopCompute(_Strict):
     command: tuple[str, ...] = ()
     """An argument list, never run through a shell; `{host}` stands for the host's name. Exit status 0: it is stopped."""
     timeout_seconds: float = 120
+    report_seconds: float = Field(default=10, gt=0)
+    """`report_interval` of nova-compute there: without a report for longer, it has stopped."""
 
 
 class Hook(_Strict):

@@ -20,10 +20,10 @@ from decamp.settings import StopCompute as StopSettings
 HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 """What Nova allows as a host's name, less a dash at either end: as an argument it could be read as an option."""
 
-QUIET_SECONDS = 12.0
-"""Nova-compute reports every 10 s by default (report_interval): without a report for longer, it has stopped."""
+QUIET_INTERVALS = 1.2
+"""Of reports: without one for so long, nova-compute has stopped."""
 QUIET_TIMEOUT_SECONDS = 120.0
-"""Longer than service_down_time (60 s), after which Nova itself says that it is down."""
+"""At the least. Longer than service_down_time (60 s), after which Nova itself says that it is down."""
 
 GONE_SECONDS = 60.0
 """How long Nova and Placement may take to drop what a deleted service leaves."""
@@ -67,6 +67,7 @@ class StopCompute:
 
     def _prove_quiet(self, host: str, attempt: Attempt) -> None:
         """An exit status is a claim; that no report comes is a proof. Raises Failed where reports go on."""
+        quiet_seconds = QUIET_INTERVALS * (self._settings or StopSettings()).report_seconds
         last: str | None = ""
         since = 0.0
 
@@ -77,10 +78,11 @@ class StopCompute:
                 return True
             if service.updated_at != last:
                 last, since = service.updated_at, time.monotonic()
-            return True if time.monotonic() - since > QUIET_SECONDS else None
+            return True if time.monotonic() - since > quiet_seconds else None
 
         try:
-            wait(look, f"the reports of host {host} to end", seconds=QUIET_TIMEOUT_SECONDS, cancelled=attempt.cancelled, longest_seconds=2)
+            seconds = max(QUIET_TIMEOUT_SECONDS, 3 * quiet_seconds)
+            wait(look, f"the reports of host {host} to end", seconds=seconds, cancelled=attempt.cancelled, longest_seconds=2)
         except TooLate as late:
             raise Failed(
                 f"nova-compute of {host} was stopped, and still reports ({last}): see whether something starts it again."
