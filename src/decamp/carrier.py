@@ -19,7 +19,7 @@ from decamp.clouds import Cloud, connect
 from decamp.model.effects import Pace, unpaced
 from decamp.model.errors import Bug, Error
 from decamp.resources import image_bytes
-from decamp.resources.carriage import CARRIED, LOOK_SECONDS, Charge, Note, Notes, Order, Side
+from decamp.resources.carriage import CARRIED, LOOK_SECONDS, RAISED, Charge, Note, Notes, Order, Side
 from decamp.run.database import open_database
 from decamp.run.pacing import Rations
 from decamp.run.redacting import without_secrets
@@ -73,7 +73,8 @@ class _Carrier:
 def told_of(error: Exception) -> Note:
     """The last note where this was raised."""
     if isinstance(error, Error):
-        return Note(ended=type(error).__name__, text=without_secrets(str(error)))
+        kind = next(one.__name__ for one in type(error).__mro__ if one.__name__ in RAISED)
+        return Note(ended=kind, text=without_secrets(str(error)))
     return Note(ended=Bug.__name__, text=without_secrets(f"{type(error).__name__}: {error}"))
 
 

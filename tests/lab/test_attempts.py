@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -79,16 +79,16 @@ class Cinder:
         return self.admin.get(f"/{kind}/{id}").ok
 
     @contextmanager
-    def deletes(self, kind: str, id: str) -> Iterator[None]:
-        """It is being deleted, and gone after a while: the process that does it sleeps."""
-        os.killpg(self._process, signal.SIGSTOP)
+    def deletes(self, kind: str, id: str) -> Iterator[Callable[[], None]]:
+        """It is being deleted, and gone some time after what it gives is called: until then the process that does it sleeps."""
         waking = threading.Timer(GOES_AFTER_SECONDS, lambda: os.killpg(self._process, signal.SIGCONT))
-        waking.start()
+        os.killpg(self._process, signal.SIGSTOP)
         try:
             assert self.tenant.delete(f"/{kind}/{id}").ok
-            yield
+            yield waking.start
         finally:
-            waking.join()
+            waking.cancel()
+            os.killpg(self._process, signal.SIGCONT)
 
     def _act(self, kind: str, id: str, body: dict[str, Any]) -> None:
         answer = self.admin.post(f"/{kind}/{id}/action", json=body)
@@ -134,7 +134,8 @@ def test_a_copy_that_came_to_nothing_is_none_and_is_gone_before_another_is_made(
 def test_a_copy_that_is_being_deleted_is_none_and_is_waited_for(here: Ground, old: Cinder, new: Cinder) -> None:
     mark, resource = fresh_mark(), here.read("volume", old.volume(None))
     going = new.volume(mark)
-    with new.deletes("volumes", going):
+    with new.deletes("volumes", going) as soon:
+        soon()
         assert volumes.find(here.passage("volume", mark), resource) is None
         assert not new.has("volumes", going)
 
@@ -189,8 +190,9 @@ def a_thing(cinder: Cinder, kind: str) -> tuple[str, str]:
 def test_what_is_still_being_deleted_is_not_removed_yet_and_is_waited_for(here: Ground, new: Cinder, kind: str) -> None:
     path, thing = a_thing(new, kind)
     action, performer = removing(here, kind, thing), performers(here.old, here.new)[Verb.REMOVE]
-    with new.deletes(path, thing):
+    with new.deletes(path, thing) as soon:
         assert performer.find(action, attempt("m")) is None
+        soon()
         assert performer.perform(action, attempt("m")).said.startswith("removed")
         assert not new.has(path, thing)
     assert performer.find(action, attempt("m")) == performer.perform(action, attempt("m"))

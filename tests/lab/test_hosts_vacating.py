@@ -66,8 +66,10 @@ def test_a_live_migration_that_a_crash_left_under_way_is_taken_up_and_not_repeat
     source, target = ground.two_hosts()
     with ground.server_on(source) as server:
         ground.act(server, {"os-migrateLive": {"host": target, "block_migration": "auto"}})
-        assert ground.find(Verb.LIVE_MIGRATE, server, **{"from": source, "to": target}) is not None
-        assert len(migrations.of_server(ground.old, server.id)) == 1
+        found = ground.find(Verb.LIVE_MIGRATE, server, **{"from": source, "to": target})
+        (record,) = migrations.of_server(ground.old, server.id)
+        assert found is not None
+        assert found.facts["migration"] == record["id"]
 
 
 def test_a_live_migration_that_nova_rejects_says_why_and_leaves_the_server_where_it_is(ground: Ground) -> None:
@@ -109,12 +111,13 @@ def test_a_cold_migration_is_taken_up_right_after_its_request_and_right_after_it
     with ground.server_on(source, stopped=True) as server:
         ground.act(server, {"migrate": {"host": target}})
         assert ground.find(Verb.COLD_MIGRATE, server, **{"from": source, "to": target}) is not None
-        assert len(migrations.of_server(ground.old, server.id)) == 1
+        assert ground.server(server.id)["status"] == "SHUTOFF"
     with ground.server_on(source, stopped=True) as server:
         ground.act(server, {"migrate": {"host": target}})
         ground.until(lambda: ground.server(server.id)["status"] == "VERIFY_RESIZE")
         ground.act(server, {"confirmResize": None})
         assert ground.find(Verb.COLD_MIGRATE, server, **{"from": source, "to": target}) is not None
+        assert ground.server(server.id)["status"] == "SHUTOFF"
 
 
 def test_a_stopped_server_keeps_its_host_from_being_empty(ground: Ground) -> None:

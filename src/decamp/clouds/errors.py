@@ -13,8 +13,8 @@ from decamp.model.errors import BadInput, Changed, Error, Failed, Refused, Unans
 
 BUSY = {408, 413, 425, 429, 500, 502, 503, 504}
 """Statuses after which the same call may succeed later; 413 with Retry-After is how old Nova says that a rate limit was hit."""
-GIVEN_UP = {408, 502, 504}
-"""Of these, what a proxy says that has ceased to wait for a service which may still be at it."""
+GIVEN_UP = {408, 500, 502, 504}
+"""Of these, what is said by a proxy, or by a service of a part of its own, that has ceased to wait for who may still be at it."""
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any
 
 from decamp.clouds import Cloud
 from decamp.hosts import api
-from decamp.hosts.reading import DELETED, HOST, SOFT_DELETED, TASK, read_service, show_server
+from decamp.hosts.reading import DELETED, HOST, SOFT_DELETED, TASK, list_servers, read_service, show_server
 from decamp.hosts.waiting import TooLate, wait
 from decamp.model.effects import Attempt, Outcome
 from decamp.model.errors import BadInput, Bug, Failed, Refused
@@ -84,8 +84,10 @@ class Canary:
     def _prove_active(self, id: str, host: str, attempt: Attempt) -> None:
         def look() -> Json | None:
             server = show_server(self._new, id)
-            if server is None or server["status"] == "ERROR":
-                raise Failed(f"server {id} became {server['status'] if server else 'deleted'}: {self._fault(id)}.")
+            if server is None:
+                raise Failed(f"server {id} was deleted by somebody else.")
+            if server["status"] == "ERROR":
+                raise Failed(f"server {id} became ERROR: {self._fault(id)}.")
             return server if server["status"] == "ACTIVE" and server[TASK] is None else None
 
         server = wait(
@@ -107,18 +109,18 @@ class Canary:
 
     def _left(self, attempt: Attempt) -> list[str]:
         """Canaries that are there."""
-        canaries = api.pages(self._new, "compute", "/servers/detail", "servers", tags=attempt.mark)
-        return [server["id"] for server in canaries if server["status"] != DELETED]
+        return [server["id"] for server in list_servers(self._new, tags=attempt.mark) if server["status"] != DELETED]
 
     def _delete(self, id: str) -> None:
-        api.call(self._new, "compute", "DELETE", f"/servers/{id}", missing=True)
+        if (canary := show_server(self._new, id)) is not None and canary["status"] != SOFT_DELETED:
+            api.call(self._new, "compute", "DELETE", f"/servers/{id}", missing=True)
 
         def look() -> bool | None:
             server = show_server(self._new, id)
             if server is not None and server["status"] == SOFT_DELETED and server[TASK] is None:
                 # a cloud that keeps deleted servers for a while would keep this one on the host
                 api.call(self._new, "compute", "POST", f"/servers/{id}/action", json={"forceDelete": None}, missing=True)
-            return True if server is None or server["status"] == DELETED else None
+            return True if server is None else None
 
         try:
             wait(look, f"canary {id} to be deleted", seconds=DELETED_SECONDS)

@@ -78,6 +78,10 @@ class _Ending(msgspec.Struct, frozen=True, kw_only=True):
     asked_in: str | None = None
     """Its status then: before it runs, Nova may accept the request, and drop it when it is about to run."""
 
+    def is_due(self, record: Json) -> bool:
+        runs_all_the_same = record["status"] == RUNNING and self.asked_in != RUNNING
+        return self.asked_at is None or runs_all_the_same
+
 
 class _Watch:
     """One live migration, from the request to its end."""
@@ -165,8 +169,7 @@ class _Watch:
         Raises Failed where neither happens in time.
         """
         now = time.monotonic()
-        is_due = record is not None and (ending.asked_at is None or (record["status"] == RUNNING != ending.asked_in))
-        if is_due and record and migrations.abort(self._journey.cloud, record):
+        if record and ending.is_due(record) and migrations.abort(self._journey.cloud, record):
             ending = msgspec.structs.replace(ending, asked_at=now, asked_in=record["status"])
         self._ending = ending
         if now > max(self._deadline, ending.asked_at or 0) + ABORT_SECONDS:

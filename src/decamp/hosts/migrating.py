@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -127,14 +128,14 @@ class Migrate:
             what = f"a record of the migration of server {action.target.id}"
             found = wait(look, what, seconds=SETTLES_SECONDS, cancelled=attempt.leaving, longest_seconds=FIRST_SECONDS)
         except TooLate:
-            found = self._rolled_back(action, attempt)
+            found = self._rolling_back(action, attempt)
         return self._end(found) if isinstance(found, Journey) else None
 
-    def _rolled_back(self, action: Action, attempt: Attempt) -> Journey | None:
-        """Nova works on the server, no record came, and its last one failed: that is what it takes back."""
+    def _rolling_back(self, action: Action, attempt: Attempt) -> Journey | None:
+        """Nova works on the server, no record came, and the last one failed a moment ago: that is what is taken back."""
         record = migrations.between(migrations.of_server(self._old, action.target.id), action.args["from"], action.args["to"])
-        is_broken = record is not None and migrations.stage(record) is Stage.BROKEN
-        return self._journey(action, attempt, after=record["id"] - 1) if record and is_broken else None
+        is_it = record is not None and has_just_failed(record, datetime.now(UTC))
+        return self._journey(action, attempt, after=record["id"] - 1) if record and is_it else None
 
     def perform(self, action: Action, attempt: Attempt) -> Outcome:
         journey = self._journey(action, attempt, after=migrations.newest(migrations.of_server(self._old, action.target.id)))
@@ -210,8 +211,15 @@ def way(server: Json, records: list[Json], source: str, target: str, tasks: froz
         return Way.NONE
     if record and stage in migrations.OPEN:
         return record
-    elsewhere = any(migrations.stage(other) in migrations.OPEN for other in records)
+    # records that stay queued are of conductors that died
+    elsewhere = any(migrations.stage(other) in migrations.OPEN - {Stage.QUEUED} for other in records)
     return Way.NONE if elsewhere else Way.UNCLEAR
+
+
+def has_just_failed(record: Json, now: datetime) -> bool:
+    """So that Nova may still be rolling it back."""
+    ended = datetime.fromisoformat(record["updated_at"]).replace(tzinfo=UTC)
+    return migrations.stage(record) is Stage.BROKEN and (now - ended).total_seconds() < ROLLS_BACK_SECONDS
 
 
 def _gone(journey: Journey, gone: Gone) -> Outcome:

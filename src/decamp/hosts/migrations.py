@@ -7,7 +7,7 @@ from typing import Any
 
 from decamp.clouds import Cloud
 from decamp.hosts import api
-from decamp.hosts.reading import DELETED, TASK, show_server
+from decamp.hosts.reading import TASK, show_server
 from decamp.model.errors import Changed, Failed
 
 Json = dict[str, Any]
@@ -108,7 +108,7 @@ class Gone(Changed):
 def watched(cloud: Cloud, server: str) -> Json:
     """The server, while something is done with it. Raises Gone where it is not there any more."""
     there = show_server(cloud, server)
-    if there is None or there["status"] == DELETED:
+    if there is None:
         raise Gone(f"{cloud.name}: server {server} is gone")
     return there
 

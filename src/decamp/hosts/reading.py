@@ -117,8 +117,9 @@ def _service_of(cloud: Cloud, host: str) -> Json | None:
 
 
 def show_server(cloud: Cloud, id: str) -> Json | None:
+    """Null where it is not there, or about to be not."""
     answer = api.look(cloud, "compute", f"/servers/{id}")
-    return answer and answer["server"]
+    return answer["server"] if answer and answer["server"]["status"] != DELETED else None
 
 
 def list_servers(cloud: Cloud, project: str | None = None, **filters: str) -> Iterator[Json]:

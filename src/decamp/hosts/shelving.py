@@ -65,7 +65,8 @@ class Shelve:
 
         def look() -> Json | None:
             server = watched(self._old, action.target.id)
-            if server[TASK] is not None:
+            # Nova calls it offloaded before it lets go of the host
+            if server[TASK] is not None or (server["status"] == OFFLOADED and server[HOST] is not None):
                 if is_down(self._old, source):
                     raise _failed(action, Failure.SOURCE_DOWN, f"{source} went down while {server['name']} was shelved.")
                 return None
@@ -76,8 +77,7 @@ class Shelve:
                 why = migrations.reason(self._old, server["id"], "shelve") or "Nova gives no reason"
                 failure = Failure.SERVER_ERROR if server["status"] == "ERROR" else Failure.SHELVE_FAILED
                 raise _failed(action, failure, f"{server['name']} was to be shelved, and is {server['status']}: {why}.")
-            # Nova calls it offloaded before it lets go of the host
-            return server if server[HOST] is None else None
+            return server
 
         try:
             self._wait(look, action, attempt)

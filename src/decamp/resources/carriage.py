@@ -24,7 +24,7 @@ import msgspec
 
 from decamp.clouds import Cloud
 from decamp.model.effects import Pace, unpaced
-from decamp.model.errors import BadInput, Bug, Failed, Refused, Unreachable
+from decamp.model.errors import BadInput, Bug, Changed, Failed, Refused, Unanswered, Unreachable
 from decamp.model.limits import Limits
 from decamp.resources import image_bytes
 
@@ -140,7 +140,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 LONGEST_NOTE_BYTES = 16 * 1024
 CARRIED = "carried"
-RAISED = {error.__name__: error for error in (Failed, BadInput, Refused, Unreachable, Bug)}
+RAISED = {error.__name__: error for error in (Failed, BadInput, Refused, Changed, Unreachable, Unanswered, Bug)}
 
 
 class Notes:

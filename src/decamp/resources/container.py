@@ -324,13 +324,10 @@ def _delete(cloud: Cloud, id: str) -> None:
 
 
 def _has_any(pool: ThreadPoolExecutor, cloud: Cloud, id: str) -> bool:
-    """Whether one of the objects that it lists is there. Those that are not are deleted once more, so that it hears of that again."""
+    """Whether one of the objects that it lists is there."""
 
     def is_there(one: Listed) -> bool:
-        if object_store.head(cloud, id, one.name, object_data.AS_IT_IS) is not None:
-            return True
-        object_store.delete(cloud, id, one.name)
-        return False
+        return object_store.head(cloud, id, one.name, object_data.AS_IT_IS) is not None
 
     return any(any(list(pool.map(is_there, lot))) for lot in _in_lots(object_data.listed(cloud, id)))
 

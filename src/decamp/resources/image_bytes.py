@@ -28,6 +28,9 @@ STALL_SECONDS = 300
 STORING_SECONDS = 3600
 """How long Glance may take, after the last byte, to answer: object stores assemble large images then."""
 
+UNANSWERED_SECONDS = 900
+"""How long it is waited for where no answer is to come."""
+
 OF_THE_BYTES = ("status", "size", "os_hash_algo", "os_hash_value", "checksum", "updated_at")
 """What stays as it is for as long as an image's bytes do. The last is for images that have no hash."""
 
@@ -62,7 +65,7 @@ def copy_bytes(
     expected = hash_of(source)
     receipt = transfer(
         read_bytes(old, source, cancelled=cancelled),
-        lambda body: _store_bytes(new, target_id, body),
+        lambda body: _store_bytes(new, target_id, body, cancelled),
         size_bytes=source["size"],
         algorithms={OWN_ALGORITHM, *expected},
         progress=progress,
@@ -136,23 +139,27 @@ def _is_still(image: Json, now: Json | None) -> bool:
     return now is not None and all(now.get(name) == image.get(name) for name in OF_THE_BYTES)
 
 
-def _store_bytes(cloud: Cloud, id: str, body: Body) -> None:
+def _store_bytes(cloud: Cloud, id: str, body: Body, cancelled: Callable[[], bool]) -> None:
     """A proxy may cease to wait while the store puts away what it was sent: where Glance has all of it, nothing is sent again."""
     try:
         _write_bytes(cloud, id, body)
     except Unanswered:
-        if body.passed_bytes < len(body) or not _is_stored(cloud, id):
+        if body.passed_bytes < len(body) or not _is_stored(cloud, id, cancelled):
             raise
 
 
-def _is_stored(cloud: Cloud, id: str) -> bool:
-    """Once Glance is no longer at it."""
+def _is_stored(cloud: Cloud, id: str, cancelled: Callable[[], bool]) -> bool:
+    """Once Glance is no longer at it. Where it died, the image stays as it is."""
 
     def looked() -> Json | None:
         image = got(cloud, id)
         return None if image and image["status"] == "saving" else image or {"status": "gone"}
 
-    return wait_until(f"image {id} is stored in {cloud.name}", looked, timeout_seconds=STORING_SECONDS)["status"] == "active"
+    try:
+        what = f"image {id} is stored in {cloud.name}"
+        return wait_until(what, looked, timeout_seconds=UNANSWERED_SECONDS, cancelled=cancelled)["status"] == "active"
+    except Failed:
+        return False
 
 
 def _write_bytes(cloud: Cloud, id: str, body: Body) -> None:

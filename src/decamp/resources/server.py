@@ -64,7 +64,7 @@ def find(passage: Passage, resource: Resource) -> str | None:
 
 
 def is_lost(server: Json, now: datetime) -> bool:
-    """Not given to a host in all the time that it may take to be built: the message that asks for that is lost."""
+    """Not begun in all the time that it may take to be built: the message that asks for that is lost."""
     waits = server["status"] == "BUILD" and server.get("OS-EXT-STS:task_state") in (None, "scheduling")
     return waits and (now - datetime.fromisoformat(server["created"])).total_seconds() > BOOT_SECONDS
 
@@ -283,7 +283,12 @@ def _delete(cloud: Cloud, id: str) -> None:
         if server and idle and server["status"] == "ERROR":
             raise Failed(f"{cloud.name}: server {server['name']} ({id}) could not be deleted: {_fault(cloud, server)}")
         if server and idle and server["status"] == SOFT_DELETED:
-            act(cloud, id, "forceDelete")
+            try:
+                act(cloud, id, "forceDelete")
+            except Refused:
+                return False
+            except Changed:
+                pass
         return server is not None and server["status"] != DELETED
 
     calls.gone(f"{cloud.name}: server {id}", still_there, GONE_SECONDS)

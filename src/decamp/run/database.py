@@ -129,11 +129,6 @@ def timestamp() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def seconds_since(timestamp: str) -> float:
-    """0 at the least: clocks of two machines may differ."""
-    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(timestamp)).total_seconds())
-
-
 def seconds(connection: sa.Connection) -> float:
     """Since the epoch, by a clock that all users of this database share."""
     if connection.dialect.name == "sqlite":

@@ -19,7 +19,7 @@ from decamp.model.run import ACTION_TRANSITIONS, ENDED, ActionState, RunState
 from decamp.model.setbacks import Setback
 from decamp.model.timing import ALWAYS, Schedule
 from decamp.run import locks, schema, turns, workers
-from decamp.run.database import Database, seconds_since, timestamp
+from decamp.run.database import Database, timestamp
 from decamp.run.ledger import mark_verified, strike_entry, write_entry
 from decamp.run.redacting import without_secrets
 
@@ -27,6 +27,7 @@ _RUNS, _ACTIONS = schema.runs, schema.actions
 _DONE_OR_HALF = sa.or_(_ACTIONS.c.state == ActionState.DONE, _ACTIONS.c.recorded)
 _CALLING_OFF = sa.and_(_ACTIONS.c.state == ActionState.RUNNING, _ACTIONS.c.error.is_not(None))
 """Of a hook that has failed, and what was done for its server is being taken back."""
+_ANSWERED = {"asked_at": None}
 
 
 class Fenced(Exception):
@@ -49,8 +50,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     recorded: bool
     number: int = 1
     """Of this attempt."""
-    ago_seconds: float = 0.0
-    """Since the last attempt began, if it was tried."""
+    asked_seconds_ago: float | None = None
+    """Since the last attempt may have sent a request that had no answer; null: all had theirs."""
     failed: ActionEnd | None = None
     """A hook failed already: what was done for its server is to be taken back."""
 
@@ -235,10 +236,11 @@ def claim(database: Database, run: str, round: int, action: str, *, token: str, 
         mine = sa.update(_ACTIONS).where(_ACTIONS.c.run == run, _ACTIONS.c.id == action)
         failing = row.state == ActionState.RUNNING and row.error is not None
         failed = ActionEnd(state=ActionState.FAILED, error=row.error, kind=row.error_kind) if failing else None
-        ago_seconds = seconds_since(row.started_at) if row.started_at else 0.0
+        # clocks of two machines may differ
+        ago = max(0.0, time.time() - row.asked_at) if row.asked_at is not None else None
         if settle:
             connection.execute(mine.values(holder=token))
-            return Claim(tried=row.tried, recorded=row.recorded, ago_seconds=ago_seconds, failed=failed)
+            return Claim(tried=row.tried, recorded=row.recorded, asked_seconds_ago=ago, failed=failed)
         if (head.cancel_asked_at or head.drained_at) and not row.tried:
             connection.execute(mine.values(state=ActionState.CANCELLED, ended_at=timestamp(), changed=time.time()))
             return ActionState.CANCELLED
@@ -255,7 +257,7 @@ def claim(database: Database, run: str, round: int, action: str, *, token: str, 
                 changed=time.time(),
             )
         )
-        return Claim(tried=row.tried, recorded=row.recorded, number=row.attempts + 1, ago_seconds=ago_seconds, failed=failed)
+        return Claim(tried=row.tried, recorded=row.recorded, number=row.attempts + 1, asked_seconds_ago=ago, failed=failed)
 
 
 def holders(database: Database, run: str) -> tuple[bool, bool, dict[str, str | None]]:
@@ -268,7 +270,7 @@ def holders(database: Database, run: str) -> tuple[bool, bool, dict[str, str | N
 
 
 def tell(database: Database, run: str, action: str, token: str, **values: Any) -> None:
-    """Update what the report shows of a running action (said, progress_done, progress_total, tried). Raises Fenced."""
+    """Update what the report shows of a running action (said, progress_done, progress_total, tried, asked_at). Raises Fenced."""
     with database.writing() as connection:
         _fenced_update(connection, run, action, token, **values)
 
@@ -276,7 +278,9 @@ def tell(database: Database, run: str, action: str, token: str, **values: Any) -
 def record(database: Database, run: str, action: Action, token: str, outcome: Outcome, *, old: str, new: str) -> None:
     """Journal the effect: from here on it is not looked for any more. Raises Fenced, and then nothing is written."""
     with database.writing() as connection:
-        _fenced_update(connection, run, action.id, token, recorded=True, bytes=max(outcome.bytes, 0), said=without_secrets(outcome.said))
+        _fenced_update(
+            connection, run, action.id, token, **_ANSWERED, recorded=True, bytes=max(outcome.bytes, 0), said=without_secrets(outcome.said)
+        )
         write_entry(database, connection, run, action, outcome, old=old, new=new)
 
 
@@ -289,12 +293,13 @@ def finish(database: Database, run: str, action: Action, token: str, *, new: str
         locks.release(connection, run, action.id)
 
 
-def end_badly(database: Database, run: str, action: str, token: str, end: ActionEnd) -> None:
-    """Failed or cancelled; its locks are free. Raises Fenced."""
+def end_badly(database: Database, run: str, action: str, token: str, end: ActionEnd, *, answered: bool) -> None:
+    """Failed or cancelled, all requests `answered` or not; its locks are free. Raises Fenced."""
     with database.writing() as connection:
         error = without_secrets(end.error) if end.error else None
         setback = msgspec.json.encode(end.setback).decode() if end.setback else None
         how = {"state": end.state, "error": error, "error_kind": end.kind, "setback": setback}
+        how |= _ANSWERED if answered else {}
         _fenced_update(connection, run, action, token, **how, ended_at=timestamp())
         locks.release(connection, run, action)
 
@@ -315,7 +320,7 @@ def taken_back(database: Database, run: str, hook: str, token: str, action: str)
 def settle(database: Database, run: str, action: str, token: str) -> None:
     """The attempts left nothing behind: the next one begins from nothing. Raises Fenced."""
     with database.writing() as connection:
-        _fenced_update(connection, run, action, token, tried=False)
+        _fenced_update(connection, run, action, token, **_ANSWERED, tried=False)
 
 
 def warn(database: Database, run: str, action: str, warning: str) -> None:

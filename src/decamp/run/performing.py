@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import time
@@ -33,6 +34,7 @@ from decamp.run.redacting import without_secrets
 
 LOCK_POLL_SECONDS = 0.5
 FIND_POLL_SECONDS = 2.0
+"""Between two looks for what a request without an answer asked for."""
 TELL_SECONDS = 1.0
 """How often progress is written."""
 
@@ -135,9 +137,14 @@ class _Execution:
         self._began = time.monotonic()
         self._told_at = float("-inf")
         self._has_begun = False
+        self._unanswered_at: float | None = None
+        """By time.monotonic(): until then a request may have been sent that had no answer."""
 
     def go(self, claim: Claim) -> ActionState:
         self._attempt = self._new_attempt(self._action.id, claim.number)
+        ago = claim.asked_seconds_ago
+        if ago is not None and ago < self._office.patience.arrives_seconds:
+            self._unanswered_at = time.monotonic() - ago
         try:
             end = claim.failed or self._go(claim)
             if end and end.state is ActionState.FAILED and self._action.verb is Verb.RUN_HOOK:
@@ -149,7 +156,8 @@ class _Execution:
             return ActionState.DONE
         if self._job.settle:
             return journal.end_settling(self._office.database, self._job.run, self._action.id, self._token)
-        self._write(lambda: journal.end_badly(self._office.database, self._job.run, self._action.id, self._token, end))
+        answered = self._unanswered_at is None
+        self._write(lambda: journal.end_badly(self._office.database, self._job.run, self._action.id, self._token, end, answered=answered))
         return end.state
 
     def _go(self, claim: Claim) -> ActionEnd | None:
@@ -223,7 +231,7 @@ class _Execution:
             if claim.recorded and (outcome := self._recorded()):
                 return outcome
             try:
-                outcome = self._effect(tried=claim.tried, ago=claim.ago_seconds)
+                outcome = self._effect(tried=claim.tried)
             except _Closed:
                 self._steadily(lambda: locks.give_back(self._office.database, self._job.run, self._action.id))
                 continue
@@ -301,18 +309,14 @@ class _Execution:
         with self._office.database.reading() as connection:
             return not workers.live_for(connection, holder.run)
 
-    def _effect(self, *, tried: bool, ago: float) -> Outcome:
-        """The effect, found or brought about. After no answer everything is looked at anew: the call may have arrived.
-
-        `ago`: seconds since the last attempt began, if there was one.
-        """
-        unanswered_at = time.monotonic() - ago if tried else None
+    def _effect(self, *, tried: bool) -> Outcome:
+        """The effect, found or brought about. After no answer everything is looked at anew: the call may have arrived."""
         begun: dict[str, str] = {}
 
         def bring_about() -> Outcome:
-            nonlocal tried, unanswered_at
+            nonlocal tried
             if tried:
-                if (found := self._found(unanswered_at)) is not None:
+                if (found := self._found_in_time()) is not None:
                     return found
                 tried = False
                 self._write(lambda: journal.settle(self._office.database, self._job.run, self._action.id, self._token))
@@ -324,15 +328,8 @@ class _Execution:
             self._compare()
             tried = self._has_begun = True
             begun.setdefault("started_at", timestamp())
-            self._tell(tried=True, **begun)
-            try:
-                return self._call(lambda: self._performer.perform(self._action, self._attempt))
-            except _Told as told:
-                if isinstance(told.error, Unanswered):
-                    unanswered_at = time.monotonic()
-                elif unanswered_at is not None and (found := self._found_instead(told.error)):
-                    return found
-                raise
+            self._tell(tried=True, asked_at=time.time(), **begun)
+            return self._performed()
 
         try:
             return self._patiently(bring_about)
@@ -341,23 +338,36 @@ class _Execution:
                 raise
             return Outcome(said=f"{self._action.target} is gone: nothing to migrate", facts=GONE)
 
-    def _found(self, unanswered_at: float | None) -> Outcome | None:
-        """What earlier attempts have brought about. A request without an answer is given the time to become visible."""
-        until = 0.0 if unanswered_at is None else unanswered_at + self._office.patience.arrives_seconds
+    def _performed(self) -> Outcome:
+        """Where asking again is refused, what the request before has made meanwhile may be why."""
+        was_answered = self._unanswered_at is None
+        try:
+            outcome = self._call(lambda: self._performer.perform(self._action, self._attempt))
+        except _Told as told:
+            self._unanswered_at = time.monotonic() if isinstance(told.error, Unanswered) else None
+            if was_answered or isinstance(told.error, Unreachable) or self._cancelled():
+                raise
+            with contextlib.suppress(_Told):
+                if (found := self._found()) is not None:
+                    return found
+            raise
+        self._unanswered_at = None
+        return outcome
+
+    def _found_in_time(self) -> Outcome | None:
+        """What earlier attempts have brought about. A request that had no answer is given the time to become visible."""
         while True:
-            found = self._call(lambda: self._performer.find(self._action, self._attempt))
-            if found is not None or time.monotonic() >= until:
+            found = self._found()
+            if found is not None or not self._may_arrive():
                 return found
             self._sleep(FIND_POLL_SECONDS)
 
-    def _found_instead(self, error: Exception) -> Outcome | None:
-        """Where asking again was refused: what the request before has made meanwhile may be why."""
-        if isinstance(error, Unreachable) or self._cancelled():
-            return None
-        try:
-            return self._found(None)
-        except _Told:
-            return None
+    def _may_arrive(self) -> bool:
+        at = self._unanswered_at
+        return at is not None and time.monotonic() < at + self._office.patience.arrives_seconds
+
+    def _found(self) -> Outcome | None:
+        return self._call(lambda: self._performer.find(self._action, self._attempt))
 
     def _await_turn(self) -> None:
         """Until the rate lets this migration begin."""
@@ -497,7 +507,7 @@ class _Execution:
             return
         self._told_at = now
         try:
-            self._tell(progress_done=int(done), progress_total=int(total))
+            self._tell(progress_done=int(done), progress_total=int(total), asked_at=time.time())
         except (Error, Fenced):
             _log.debug("progress of %s was not written", self._action.id, exc_info=True)
 

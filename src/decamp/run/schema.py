@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSION = 4
+VERSION = 5
 """Of these tables. A database of a newer version is refused, one of an older is upgraded where it is opened."""
 
 metadata = sa.MetaData()
@@ -59,6 +59,7 @@ actions = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("tried", sa.Boolean, nullable=False, default=False, comment="An attempt may have had an effect that is not journaled"),
+    sa.Column("asked_at", sa.Float(53), comment="Seconds since the epoch: until then a request may have been sent that had no answer"),
     sa.Column("recorded", sa.Boolean, nullable=False, default=False, comment="The effect is journaled in the ledger"),
     sa.Column("holder", sa.String(64), comment="Token of the execution that may write this row: the fence"),
     sa.Column("worker", sa.String(200)),
@@ -174,5 +175,6 @@ UPGRADES: dict[int, tuple[str, ...]] = {
     ),
     3: ("ALTER TABLE decamp_run ADD COLUMN schedule TEXT",),
     4: ("ALTER TABLE decamp_run ADD COLUMN limits TEXT",),
+    5: ("ALTER TABLE decamp_action ADD COLUMN asked_at DOUBLE PRECISION",),
 }
 """Version -> what makes it of the one before, beside new tables. Older runs stand alone, and those that are over are concluded."""

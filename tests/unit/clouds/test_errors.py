@@ -27,7 +27,7 @@ def http(status: int, details: str, **headers: str) -> sdk.HttpException:
         (http(409, "in use"), Failed),
         (http(400, "bad"), Failed),
         (http(429, "slow down"), Unreachable),
-        (http(500, "oops"), Unreachable),
+        (http(500, "oops"), Unanswered),
         (http(502, "the proxy had no answer"), Unanswered),
         (http(503, "later"), Unreachable),
         (http(504, "the proxy waited in vain"), Unanswered),

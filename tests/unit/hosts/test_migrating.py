@@ -1,10 +1,11 @@
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from decamp.hosts.cold_migration import COLD
 from decamp.hosts.live_migration import LIVE
-from decamp.hosts.migrating import Way, missing, way
+from decamp.hosts.migrating import Way, has_just_failed, missing, way
 
 
 def server(**changes: Any) -> dict[str, Any]:
@@ -68,6 +69,7 @@ def record(id: int, status: str, source: str = "a", target: str | None = "b") ->
         (seen("a", "migrating"), [record(1, "running", target="c")], Way.NONE),
         (seen("a", "rebooting"), [], Way.NONE),
         (seen("a"), [record(1, "accepted")], Way.NONE),
+        (seen("a", "migrating"), [record(1, "accepted", target="c")], Way.UNCLEAR),
         (seen("b"), [record(2, "completed", "c"), record(1, "accepted")], Way.NONE),
     ],
 )
@@ -86,3 +88,9 @@ def test_a_cold_migration_is_unclear_until_it_is_recorded(task: str) -> None:
 @pytest.mark.parametrize("status", ["finished", "confirming", "confirmed"])
 def test_a_cold_migration_is_taken_up_at_every_step_of_its_confirmation(status: str) -> None:
     assert way(seen("b"), [record(1, status)], "a", "b", COLD.tasks) == record(1, status)
+
+
+@pytest.mark.parametrize(("status", "hour", "just"), [("error", 12, True), ("failed", 13, False), ("completed", 12, False)])
+def test_what_failed_a_moment_ago_may_still_be_rolled_back(status: str, hour: int, just: bool) -> None:
+    ended = record(1, status) | {"updated_at": "2026-11-23T12:00:00.000000"}
+    assert has_just_failed(ended, datetime(2026, 11, 23, hour, 5, tzinfo=UTC)) is just

@@ -15,7 +15,7 @@ import pytest
 from decamp.carrier import now_and_then_asked, told_of
 from decamp.clouds import connect
 from decamp.model.effects import unpaced
-from decamp.model.errors import BadInput, Bug, Error, Failed, Refused, Unreachable
+from decamp.model.errors import Bug, Error, Failed, Unanswered, Unreachable
 from decamp.model.limits import UNLIMITED
 from decamp.resources.carriage import CARRIED, Carrier, Detached, Note, Notes, under_way
 
@@ -100,12 +100,24 @@ def test_a_copy_that_was_carried_to_its_end_is_taken_over_when_its_process_has_e
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("raised", [Failed("no"), Refused("not"), Unreachable("never"), BadInput("nothing"), Bug("dear")])
-def test_what_a_carrier_raised_is_raised_to_who_follows(tmp_path: Path, keeper: Keeper, raised: Error) -> None:
-    keeper.note(told_of(raised))
-    with pytest.raises(type(raised), match=str(raised)):
+class TooLate(Failed):
+    """As modules have errors of their own."""
+
+
+@pytest.mark.parametrize("kind", [*Error.__subclasses__(), Unanswered])
+def test_what_a_carrier_raised_is_raised_to_who_follows(tmp_path: Path, keeper: Keeper, kind: type[Error]) -> None:
+    keeper.note(told_of(kind("said")))
+    with pytest.raises(kind, match="said") as caught:
         followed(tmp_path)
+    assert type(caught.value) is kind
     assert not follower(tmp_path).has_any
+
+
+@pytest.mark.parametrize("raised", [TooLate("no")])
+def test_a_module_s_own_error_is_raised_as_what_it_is_a_kind_of(tmp_path: Path, keeper: Keeper, raised: Error) -> None:
+    keeper.note(told_of(raised))
+    with pytest.raises(Failed, match=str(raised)):
+        followed(tmp_path)
 
 
 def test_what_is_no_error_of_ours_is_a_bug_that_says_what_it_was(tmp_path: Path, keeper: Keeper) -> None:

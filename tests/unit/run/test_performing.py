@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import msgspec
 import pytest
 from clerk import QUICK, Clerk, a_plan, an_action, failing
 
@@ -61,6 +62,17 @@ class Bench:
     def resume(self) -> None:
         journal.end_run(self.database, self.run, self.round)
         self.round = journal.resume(self.database, self.run, self.worker)
+
+    def dies(self) -> None:
+        """A first attempt does, in the middle of its request."""
+
+        def die(_attempt: Attempt) -> None:
+            raise Stopped
+
+        self.clerk.when["perform a"] = die
+        with pytest.raises(Stopped):
+            self.perform()
+        del self.clerk.when["perform a"]
 
     def arriving(self, looks: int) -> Callable[[Attempt], None]:
         """What was asked for shows at so many looks for it."""
@@ -137,9 +149,35 @@ def test_what_a_request_without_an_answer_asked_for_is_looked_for_until_it_shows
 
 def test_after_a_crash_it_is_looked_for_as_well(database: Database) -> None:
     bench = Bench(database, an_action("a"))
-    bench.clerk.when["perform a"] = failing(Stopped())
-    with pytest.raises(Stopped):
-        bench.perform()
+    bench.dies()
+    bench.clerk.when["find a"] = bench.arriving(looks=2)
+    assert bench.perform(patience=ARRIVES_LATE) is ActionState.DONE
+    assert (bench.clerk.performed(), bench.report().said) == (["a"], "found")
+
+
+def test_long_after_a_crash_one_look_is_enough(database: Database) -> None:
+    bench = Bench(database, an_action("a"))
+    bench.dies()
+    time.sleep(0.3)
+    assert bench.perform(patience=msgspec.structs.replace(ARRIVES_LATE, arrives_seconds=0.2)) is ActionState.DONE
+    assert (bench.clerk.performed(), bench.clerk.calls.count("find a")) == (["a", "a"], 1)
+
+
+def test_an_action_that_failed_with_an_answer_has_nothing_on_its_way(database: Database) -> None:
+    bench = Bench(database, an_action("a"))
+    bench.clerk.when["perform a"] = failing(Failed("new: 409: the name is taken"), times=2)
+    assert bench.perform(patience=ARRIVES_LATE) is ActionState.FAILED
+    bench.resume()
+    assert bench.perform(patience=ARRIVES_LATE) is ActionState.FAILED
+    assert [call for call in bench.clerk.calls if call != "fingerprint a"] == ["perform a", "find a", "perform a"]
+
+
+def test_an_action_that_is_given_up_without_an_answer_may_have_something_on_its_way(database: Database) -> None:
+    bench = Bench(database, an_action("a"))
+    bench.clerk.when["perform a"] = failing(Unanswered("new: no answer"))
+    impatient = Patience(first_seconds=0.01, longest_seconds=0.01, total_seconds=0)
+    assert bench.perform(patience=impatient) is ActionState.FAILED
+    bench.resume()
     bench.clerk.when["find a"] = bench.arriving(looks=2)
     assert bench.perform(patience=ARRIVES_LATE) is ActionState.DONE
     assert (bench.clerk.performed(), bench.report().said) == (["a"], "found")
