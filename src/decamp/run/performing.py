@@ -448,7 +448,8 @@ class _Execution:
                 if pause is None:
                     raise
                 self._stop_if_asked(str(told.error))
-                self._tell(said=f"no answer, tried {failures} times, once more in {pause:.0f} s: {told.error}")
+                doubt = {} if self._unanswered_at is None else {"asked_at": time.time()}
+                self._tell(said=f"no answer, tried {failures} times, once more in {pause:.0f} s: {told.error}", **doubt)
                 self._sleep(pause)
 
     def _call(self, call: Callable[[], Result]) -> Result:
