@@ -57,13 +57,20 @@ def vacate(old: Survey, *hosts: str, count: int | None = None, policy: Policy | 
     return plan_vacate(old, policy or Policy(), goal=goal, made_from={"old": sha256(old)})
 
 
-def ran(plan: Plan, number: int, actions: Iterable[ActionReport], *, began_at: str = "2026-11-25T11:00:00Z") -> Link:
+def ran(
+    plan: Plan,
+    number: int,
+    actions: Iterable[ActionReport],
+    *,
+    state: RunState = RunState.FAILED,
+    began_at: str = "2026-11-25T11:00:00Z",
+) -> Link:
     """A run of the plan, in a chain that goes on."""
     report = RunReport(
         id=f"run-{number}",
         plan=plan.id,
         goal={},
-        state=RunState.FAILED,
+        state=state,
         whole=RunState.RUNNING,
         concurrency=1,
         began_at=began_at,

@@ -134,8 +134,9 @@ class Migrate:
     def _rolling_back(self, action: Action, attempt: Attempt) -> Journey | None:
         """Nova works on the server, no record came, and the last one failed a moment ago: that is what is taken back."""
         record = migrations.between(migrations.of_server(self._old, action.target.id), action.args["from"], action.args["to"])
-        is_it = record is not None and has_just_failed(record, datetime.now(UTC))
-        return self._journey(action, attempt, after=record["id"] - 1) if record and is_it else None
+        if record is None or not has_just_failed(record, datetime.now(UTC)):
+            return None
+        return self._journey(action, attempt, after=record["id"] - 1)
 
     def perform(self, action: Action, attempt: Attempt) -> Outcome:
         journey = self._journey(action, attempt, after=migrations.newest(migrations.of_server(self._old, action.target.id)))
@@ -218,8 +219,10 @@ def way(server: Json, records: list[Json], source: str, target: str, tasks: froz
 
 def has_just_failed(record: Json, now: datetime) -> bool:
     """So that Nova may still be rolling it back."""
+    if migrations.stage(record) is not Stage.BROKEN:
+        return False
     ended = datetime.fromisoformat(record["updated_at"]).replace(tzinfo=UTC)
-    return migrations.stage(record) is Stage.BROKEN and (now - ended).total_seconds() < ROLLS_BACK_SECONDS
+    return (now - ended).total_seconds() < ROLLS_BACK_SECONDS
 
 
 def _gone(journey: Journey, gone: Gone) -> Outcome:

@@ -9,10 +9,11 @@ from rich.console import Console
 
 from decamp.cli.following import picture
 from decamp.model.accounts import figures, host_accounts, server_accounts
-from decamp.model.chain import Chain, HostOutcome, Link, ServerOutcome
+from decamp.model.chain import Chain, HostOutcome, ServerOutcome
 from decamp.model.plan import Action, Forecast, Plan, VacateGoal, Verb
 from decamp.model.refs import Ref
-from decamp.model.run import ActionReport, ActionState, RunReport, RunState
+from decamp.model.run import ActionReport, ActionState, RunState
+from small_clouds import ran
 
 GIB = 2**30
 
@@ -36,17 +37,7 @@ def chain(*states: ActionState, seconds: float = 60) -> Chain:
             ),
         ]
     plan = Plan(goal=VacateGoal(max=True), made_from={}, actions=tuple(actions), forecast=Forecast(seconds=120))
-    report = RunReport(
-        id="r-1",
-        plan="p",
-        goal={},
-        state=RunState.RUNNING,
-        whole=RunState.RUNNING,
-        concurrency=9,
-        began_at=began,
-        actions=tuple(reports),
-    )
-    return Chain(links=(Link(plan=plan, report=report),))
+    return Chain(links=(ran(plan, 1, reports, state=RunState.RUNNING, began_at=began),))
 
 
 def drawn(chain: Chain, lines: int) -> list[str]:

@@ -94,3 +94,7 @@ def test_a_cold_migration_is_taken_up_at_every_step_of_its_confirmation(status: 
 def test_what_failed_a_moment_ago_may_still_be_rolled_back(status: str, hour: int, just: bool) -> None:
     ended = record(1, status) | {"updated_at": "2026-11-23T12:00:00.000000"}
     assert has_just_failed(ended, datetime(2026, 11, 23, hour, 5, tzinfo=UTC)) is just
+
+
+def test_a_record_that_nova_has_only_just_written_has_not_failed() -> None:
+    assert not has_just_failed(record(1, "accepted") | {"updated_at": None}, datetime(2026, 11, 23, tzinfo=UTC))
